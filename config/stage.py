@@ -1,0 +1,90 @@
+"""What a stage function is given and what it gives back. Types only: nothing here runs, any other runner can offer the same.
+
+A stage function is `def stage(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report`. It reads the files it
+is handed, writes to the places it is handed and reports what it did; it never looks for a file, a setting or a registry itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypedDict
+
+
+class File(NamedTuple):
+    """One file handed to a stage."""
+
+    name: str
+    """Logical name: the artifact's (`raw/mi_fitness/export.zip`), or the path below the data root for a dropped file."""
+    path: str
+    """Where its bytes are now. Immutable for artifacts."""
+    sha256: str
+    size: int
+    version: int | None = None
+    """The artifact's version; None for a file that is no artifact."""
+    arrived: float | None = None
+    """When this version was first registered, seconds since 1970; None for a file that is no artifact."""
+
+
+class Inputs(Protocol):
+    """The node's declared inputs, by role."""
+
+    def one(self, role: str) -> File:
+        """The single artifact of this role."""
+
+    def many(self, role: str) -> list[File]:
+        """All files of this role, sorted by name; a role with a single artifact gives a list of one."""
+
+    def roles(self) -> list[str]:
+        """The roles declared, in declaration order."""
+
+
+class Outputs(Protocol):
+    """Where the node's declared outputs go. Nothing written here exists for anybody until the engine has committed all of it."""
+
+    run_id: str
+    attempt_id: str
+
+    def open(self, role: str, member: str = "") -> BinaryIO:
+        """A file to write once, hashed while written. `member` names the file within a collection (`raw/<source>/**`)."""
+
+    def path(self, role: str, member: str = "") -> str:
+        """A fresh path for a library that must open the file itself; hashed after the stage."""
+
+    def previous(self, role: str) -> dict[str, File]:
+        """The collection's members as last committed, by member name: what need not be fetched again."""
+
+    def keep(self, role: str, member: str) -> None:
+        """Carry a member of `previous` over, byte for byte, without writing it again."""
+
+
+class Balance(TypedDict):
+    """Every unit that came in has exactly one fate; the engine refuses a report in which the sums differ."""
+
+    unit: str
+    came: int
+    fates: dict[str, int]
+    """Fate → count. `accepted` or a telling word; `duplicate`; `rejected:<reason>`; `unused:<why>`."""
+
+
+class Finding(TypedDict, total=False):
+    """Something a person should know. Never a measured value."""
+
+    code: str
+    message: str
+    count: int
+    where: str
+
+
+class Report(TypedDict, total=False):
+    """What a stage did."""
+
+    rows: dict[str, int]
+    """Rows written, by output role (for a collection: by `role/member`)."""
+    balance: Balance
+    findings: list[Finding]
+
+
+class Stage(Protocol):
+    """A stage function."""
+
+    def __call__(self, inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report: ...

@@ -1,0 +1,194 @@
+"""The commit: durable bytes under immutable names first, then one registry transaction. That row is the only commit point."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from config.errors import StageError
+from pipeline.files import Files
+from pipeline.handles import Written
+from pipeline.identity import Identity
+from pipeline.node import Node
+from pipeline.planner import Decision, Reason
+from pipeline.registry import Artifact, Committed, Registry
+from pipeline.store import Store
+from pipeline.worker import Result
+
+
+class Commit:
+    """Writes one run's rows. Nothing is written until something has to be done: a run that skips all leaves no trace."""
+
+    def __init__(self, registry: Registry, store: Store, files: Files, run_id: str, selection: str) -> None:
+        self._registry = registry
+        self._store = store
+        self._files = files
+        self._run_id = run_id
+        self._selection = selection
+        self._begun = False
+
+    def start(self, node: Node, decision: Decision, attempt_id: str) -> None:
+        """Record that an attempt is under way; from here on a crash is known to have left something behind."""
+        self._begin_run()
+        identity = decision.identity
+        with self._registry.atomic() as db:
+            for part in (identity.code, identity.settings, identity.environment):
+                if part.leaves:
+                    _store_identity(db, part)
+            db.execute(
+                "INSERT INTO attempt (id, run_id, node, stage, input_hash, state, code_id, settings_id, environment_id, started_at, "
+                "reasons) VALUES (?, ?, ?, ?, ?, 'started', ?, ?, ?, ?, ?)",
+                (
+                    attempt_id,
+                    self._run_id,
+                    node.name,
+                    node.stage,
+                    decision.key,
+                    identity.code.id,
+                    identity.settings.id,
+                    identity.environment.id,
+                    time.time(),
+                    _reasons(decision.reasons),
+                ),
+            )
+
+    def succeed(self, node: Node, decision: Decision, attempt_id: str, result: Result, before: Committed | None) -> Committed:
+        """Make the attempt's outputs real. Raises StoreError or OSError and leaves the old state in force when the disk refuses."""
+        report = result.report
+        rows = report.get("rows", {})
+        placed = [(w, *self._place(w, _rows(rows, node, w))) for w in result.written]
+        now = time.time()
+        with self._registry.atomic() as db:
+            outputs = [(w.role, _register(db, a, attempt_id, now) if fresh else a) for w, a, fresh in placed]
+            db.executemany("INSERT INTO attempt_output VALUES (?, ?, ?)", [(attempt_id, role, a.id) for role, a in outputs])
+            db.executemany(
+                "INSERT INTO attempt_input VALUES (?, ?, ?, ?, ?, ?)",
+                [(attempt_id, r.role, r.name, r.artifact.id if r.artifact else None, r.sha256, r.size) for r in decision.reads],
+            )
+            db.execute(
+                "UPDATE attempt SET state = 'committed', seconds = ?, rows = ?, peak_rss = ?, report = ? WHERE id = ?",
+                (result.seconds, sum(rows.values()) if rows else None, result.peak_rss, json.dumps(report), attempt_id),
+            )
+            db.execute("INSERT OR REPLACE INTO node_state VALUES (?, ?)", (node.name, attempt_id))
+        identity = decision.identity
+        done = Committed(
+            attempt_id, node.name, decision.key, identity.code.id, identity.settings.id, identity.environment.id, outputs
+        )
+        self._refresh_views(before, done)
+        return done
+
+    def fail(self, attempt_id: str, result: Result) -> None:
+        """Record a failed attempt; the previous outputs stay in force."""
+        with self._registry.atomic() as db:
+            db.execute(
+                "UPDATE attempt SET state = 'failed', seconds = ?, peak_rss = ?, error = ? WHERE id = ?",
+                (result.seconds, result.peak_rss, result.error, attempt_id),
+            )
+
+    def restore(self, node: Node, decision: Decision, before: Committed | None) -> Committed:
+        """Put an earlier attempt's outputs back in force without running."""
+        assert decision.attempt is not None
+        self._begin_run()
+        with self._registry.atomic() as db:
+            db.execute("INSERT OR REPLACE INTO node_state VALUES (?, ?)", (node.name, decision.attempt.id))
+            db.execute(
+                "INSERT INTO event (at, run_id, attempt_id, kind, data) VALUES (?, ?, ?, 'restored', ?)",
+                (time.time(), self._run_id, decision.attempt.id, _reasons(decision.reasons)),
+            )
+        self._refresh_views(before, decision.attempt)
+        return decision.attempt
+
+    def end(self, failed: bool) -> None:
+        """Close the run's row, if one was opened."""
+        if self._begun:
+            with self._registry.atomic() as db:
+                status = "failed" if failed else "succeeded"
+                db.execute("UPDATE run SET status = ?, ended_at = ? WHERE id = ?", (status, time.time(), self._run_id))
+
+    def drop(self, written: Iterable[Written]) -> None:
+        """Throw away outputs that must not be committed."""
+        for w in written:
+            if w.tmp:
+                os.unlink(w.tmp)
+
+    def _begin_run(self) -> None:
+        if not self._begun:
+            begin_run(self._registry, self._run_id, self._selection)
+            self._begun = True
+
+    def _place(self, w: Written, rows: int | None) -> tuple[Artifact, bool]:
+        """(artifact, is it to be registered): bytes that a version already has make no new one."""
+        row = self._registry.db.execute(
+            "SELECT id, name, version, sha256, size, rows, path, created_at, removed_at FROM artifact WHERE name = ? AND sha256 = ?",
+            (w.name, w.sha256),
+        ).fetchone()
+        if row is None:
+            if w.tmp is None:
+                raise StageError("The stage kept a file that was never committed.", "Keep only members of `previous`.")
+            (highest,) = self._registry.db.execute("SELECT max(version) FROM artifact WHERE name = ?", (w.name,)).fetchone()
+            version = (highest or 0) + 1
+            path = self._store.version_path(w.name, version, w.sha256)
+            self._files.note(self._store.adopt(w.tmp, path), w.sha256)
+            return Artifact(0, w.name, version, w.sha256, w.size, rows, path, 0.0), True
+        known = Artifact(*row[:8])
+        if w.tmp is None:
+            return known, False
+        if row[8] is not None or not self._whole(known):
+            self._files.note(self._store.adopt(w.tmp, known.path), w.sha256)
+            return known, True
+        os.unlink(w.tmp)
+        return known, False
+
+    def _whole(self, artifact: Artifact) -> bool:
+        try:
+            return self._files.digest(self._store.path(artifact.path)).sha256 == artifact.sha256
+        except OSError:
+            return False
+
+    def _refresh_views(self, before: Committed | None, after: Committed) -> None:
+        for _, artifact in after.outputs:
+            self._store.show(artifact)
+        names = {a.name for _, a in after.outputs}
+        for _, artifact in before.outputs if before else []:
+            if artifact.name not in names:
+                self._store.hide(artifact.name)
+
+
+def begin_run(registry: Registry, run_id: str, selection: str) -> None:
+    """Open a run's row: as long as it says `running`, the next start looks for what a crash may have left."""
+    import platform
+
+    with registry.atomic() as db:
+        db.execute(
+            "INSERT INTO run (id, started_at, selection, host, pid, status) VALUES (?, ?, ?, ?, ?, 'running')",
+            (run_id, time.time(), selection, platform.node(), os.getpid()),
+        )
+
+
+def _register(db: Any, artifact: Artifact, attempt_id: str, now: float) -> Artifact:
+    if artifact.id:
+        db.execute("UPDATE artifact SET removed_at = NULL WHERE id = ?", (artifact.id,))
+        return artifact
+    cursor = db.execute(
+        "INSERT INTO artifact (name, version, sha256, size, rows, path, attempt_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (*artifact[1:7], attempt_id, now),
+    )
+    return artifact._replace(id=cursor.lastrowid, created_at=now)
+
+
+def _store_identity(db: Any, identity: Identity) -> None:
+    db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?, ?)", (identity.id, identity.kind, json.dumps(identity.leaves)))
+
+
+def _reasons(reasons: list[Reason]) -> str:
+    return json.dumps([r._asdict() for r in reasons[:50]])
+
+
+def _rows(rows: dict[str, int], node: Node, written: Written) -> int | None:
+    """Rows of one output, as reported by role, or by role/member in a collection."""
+    if written.role in rows:
+        return rows[written.role]
+    return rows.get(f"{written.role}/{written.name.removeprefix(node.outputs[written.role][:-2])}")

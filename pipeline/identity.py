@@ -1,0 +1,216 @@
+"""The key of a node: data + code + settings + environment identity, and every leaf they are made of.
+
+Expensive answers (a file's symbols, a function's closure, what is installed) are cached in the registry under the content they were
+computed from; dropping the caches costs time, never correctness.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from config.errors import UndeclaredSetting
+from pipeline.closure import Closure, Code, Finder, Module
+from pipeline.encoding import VERSION, digest
+from pipeline.environment import Distributions, installed_token, python_leaf, read_installed
+from pipeline.files import Files
+from pipeline.node import Node
+from pipeline.registry import Registry
+from pipeline.source_index import VERSION as INDEX_VERSION
+from pipeline.source_index import SourceIndex, from_json, index_source, to_json
+
+
+class Identity(NamedTuple):
+    """One of a node's identities: its digest and what it is made of."""
+
+    id: str
+    kind: str
+    leaves: list[list[str]]
+    """[name, digest or value, location]; empty when it came from the cache, the registry has them then."""
+
+
+class NodeIdentity(NamedTuple):
+    """All of a node's key that is not data."""
+
+    code: Identity
+    settings: Identity
+    environment: Identity
+    warnings: list[str]
+
+
+def input_hash(node: Node, inputs: list[tuple[str, str, str]], identity: NodeIdentity) -> str:
+    """The key: `inputs` are (role, logical name, sha256) in any order."""
+    return digest(
+        [
+            VERSION,
+            node.name,
+            sorted(inputs),
+            sorted(node.outputs.items()),
+            identity.code.id,
+            identity.settings.id,
+            identity.environment.id,
+        ]
+    )
+
+
+class Identities:
+    """Computes identities for one run."""
+
+    def __init__(self, registry: Registry | None, files: Files, code_root: str, settings: Mapping[str, Any]) -> None:
+        self._files = files
+        self._root = code_root
+        self._settings = settings
+        self._registry = registry
+        self._fresh: dict[str, str] = {}
+        self._indexes: dict[str, SourceIndex] = {}
+        self._codes: dict[tuple[str, ...], tuple[Identity, list[str], list[str]]] = {}
+        self._installed: Distributions | None = None
+        self._pending: dict[str, Identity] = {}
+        self._token = installed_token()
+
+    def of(self, node: Node) -> NodeIdentity:
+        """Code, settings and environment identity of a node. Raises PipelineError for source that cannot be parsed."""
+        code, imports, warnings = self._code(node)
+        leaves = [python_leaf(), *self._reached(imports)]
+        environment = Identity(digest([leaf[:2] for leaf in leaves]), "environment", leaves)
+        return NodeIdentity(code, self._settings_identity(node), environment, warnings)
+
+    def save(self, registry: Registry) -> None:
+        """Write what was computed to the cache; nothing when nothing was."""
+        if not self._fresh and not self._pending:
+            return
+        with registry.atomic() as db:
+            db.executemany("INSERT OR REPLACE INTO cache_value VALUES (?, ?)", list(self._fresh.items()))
+            db.executemany(
+                "INSERT OR IGNORE INTO identity VALUES (?, ?, ?)",
+                [(i.id, i.kind, json.dumps(i.leaves)) for i in self._pending.values()],
+            )
+        self._fresh.clear()
+        self._pending.clear()
+
+    def _settings_identity(self, node: Node) -> Identity:
+        leaves = []
+        for name in node.settings:
+            if name not in self._settings:
+                raise UndeclaredSetting(f"Node {node.name!r} declares a setting {name!r} that does not exist.", "Mend the node.")
+            leaves.append([name, digest(self._settings[name]), ""])
+        return Identity(digest(sorted(leaves)), "settings", sorted(leaves))
+
+    # -- code ---------------------------------------------------------------------------------------------------------
+
+    def _code(self, node: Node) -> tuple[Identity, list[str], list[str]]:
+        refs = tuple(r for r in (node.run, node.remote) if r)
+        known = self._codes.get((*refs, *node.resources))
+        if known is None:
+            known = self._codes[(*refs, *node.resources)] = self._cached_code(refs, node.resources) or self._fresh_code(
+                refs, node.resources
+            )
+        return known
+
+    def _cached_code(self, refs: tuple[str, ...], resources: tuple[str, ...]) -> tuple[Identity, list[str], list[str]] | None:
+        found = self._get(_closure_key(refs, resources), self._token)
+        if found is None or self._resources(resources) != found["resources"]:
+            return None
+        if any(os.path.exists(os.path.join(self._root, p)) for p in found["absent"]):
+            return None
+        try:
+            if any(self._files.digest(os.path.join(self._root, p)).sha256 != sha for p, sha in found["files"].items()):
+                return None
+        except OSError:
+            return None
+        return Identity(found["id"], "code", []), found["imports"], found["warnings"]
+
+    def _fresh_code(self, refs: tuple[str, ...], resources: tuple[str, ...]) -> tuple[Identity, list[str], list[str]]:
+        finder = Finder([self._root, *self._editable_roots()])
+        code = Closure(finder, self._index, lambda p: self._files.digest(p).sha256, self._root).walk(list(refs))
+        data = self._resources(resources)
+        leaves = sorted([*code.leaves, *([f"resource {name}", sha, name] for name, sha in data)])
+        identity = Identity(digest([VERSION, INDEX_VERSION, [leaf[:2] for leaf in leaves]]), "code", leaves)
+        self._pending[identity.id] = identity
+        self._put(
+            _closure_key(refs, resources),
+            self._token,
+            {
+                "id": identity.id,
+                "files": {self._relative(f): self._files.digest(f).sha256 for f in code.files},
+                "absent": [self._relative(p) for p in code.absent if self._plausible(p, code)],
+                "resources": data,
+                "imports": code.imports,
+                "warnings": code.warnings,
+            },
+        )
+        return identity, code.imports, code.warnings
+
+    def _plausible(self, path: str, code: Code) -> bool:
+        """Absent paths of third-party packages' insides cannot shadow anything: their top level is watched."""
+        inner = self._relative(path).split(os.sep)
+        return len(inner) == 1 or inner[0].removesuffix(".py") not in code.imports or inner[1] == "__init__.py"
+
+    def _index(self, module: Module) -> SourceIndex:
+        path = module.path or ""
+        sha = self._files.digest(path).sha256
+        if module.name not in self._indexes:
+            of = f"{INDEX_VERSION} {sha} {module.is_package}"
+            data = self._get(f"index {module.name}", of)
+            if data is None:
+                with open(path, "rb") as file:
+                    index = index_source(file.read(), module.name, module.is_package, self._relative(path))
+                self._put(f"index {module.name}", of, to_json(index))
+            else:
+                index = from_json(data)
+            self._indexes[module.name] = index
+        return self._indexes[module.name]
+
+    def _resources(self, patterns: tuple[str, ...]) -> list[list[str]]:
+        names = sorted({n for p in patterns for n in glob.glob(p, root_dir=self._root)}) if patterns else []
+        return [[n.replace(os.sep, "/"), self._files.digest(os.path.join(self._root, n)).sha256] for n in names]
+
+    # -- environment --------------------------------------------------------------------------------------------------
+
+    def _reached(self, imports: list[str]) -> list[list[str]]:
+        key = f"reached {' '.join(imports)}"
+        found = self._get(key, self._token)
+        if found is None:
+            found = self._distributions().reached(imports)
+            self._put(key, self._token, found)
+        leaves: list[list[str]] = found
+        return leaves
+
+    def _editable_roots(self) -> list[str]:
+        roots = [r for root in self._distributions().editable for r in (root, os.path.join(root, "src")) if os.path.isdir(r)]
+        return [r for r in roots if os.path.realpath(r) != os.path.realpath(self._root)]
+
+    def _distributions(self) -> Distributions:
+        if self._installed is None:
+            data = self._get("installed", self._token)
+            self._installed = Distributions(*data) if data else read_installed()
+            if data is None:
+                self._put("installed", self._token, list(self._installed))
+        return self._installed
+
+    # -- cache --------------------------------------------------------------------------------------------------------
+
+    def _get(self, key: str, of: str) -> Any:
+        """A cached answer, if it was computed from this very content (`of`)."""
+        if key in self._fresh:
+            text = self._fresh[key]
+        elif self._registry:
+            row = self._registry.db.execute("SELECT value FROM cache_value WHERE key = ?", (key,)).fetchone()
+            text = row[0] if row else "null"
+        else:
+            return None
+        found = json.loads(text)
+        return found[1] if found and found[0] == of else None
+
+    def _put(self, key: str, of: str, data: Any) -> None:
+        self._fresh[key] = json.dumps([of, data])
+
+    def _relative(self, path: str) -> str:
+        return os.path.relpath(path, self._root)
+
+
+def _closure_key(refs: tuple[str, ...], resources: tuple[str, ...]) -> str:
+    return "closure " + json.dumps([refs, resources])

@@ -1,0 +1,231 @@
+"""One run: asks the planner about each node in turn, runs what has to run, commits it, and lets independent branches go on.
+
+Only this process touches the registry. A node's outputs, lineage and state become true in one transaction or not at all.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from graphlib import TopologicalSorter
+from typing import Any, NamedTuple
+
+from config.errors import InputMoved, PDPError
+from pipeline.commit import Commit
+from pipeline.dag import Dag
+from pipeline.executors import kill_workers
+from pipeline.node import Node
+from pipeline.planner import Decision, Planner, Reason
+from pipeline.registry import Artifact, Committed
+from pipeline.selection import Modes, Selection
+from pipeline.worker import Result, Task, execute, sentence
+
+Listener = Callable[[str, Mapping[str, Any]], None]
+"""Told what happens: (event, facts). Facts never hold values or secrets."""
+
+
+class Outcome(NamedTuple):
+    """What became of a node."""
+
+    node: str
+    stage: str
+    action: str
+    """ran | restored | skipped | failed | blocked"""
+    attempt: str | None = None
+    seconds: float = 0.0
+    rows: int | None = None
+    outputs: tuple[Artifact, ...] = ()
+    error: str | None = None
+    details: str = ""
+    reasons: tuple[Reason, ...] = ()
+    report: Mapping[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class Run(NamedTuple):
+    """What became of a run."""
+
+    run_id: str
+    status: str
+    """succeeded | failed"""
+    seconds: float
+    outcomes: list[Outcome]
+
+
+class _Running(NamedTuple):
+    node: Node
+    decision: Decision
+    attempt_id: str
+    retried: bool
+
+
+class Orchestrator:
+    """Executes one run, under the run lock."""
+
+    def __init__(
+        self, dag: Dag, planner: Planner, commit: Commit, run_id: str, executor: Executor, jobs: int, listener: Listener
+    ) -> None:
+        self._dag = dag
+        self._planner = planner
+        self._commit = commit
+        self._run_id = run_id
+        self._executor = executor
+        self._jobs = max(jobs, 1)
+        self._tell = listener
+        self._outcomes: dict[str, Outcome] = {}
+        self._settled: list[str] = []
+        self._running: dict[Future[Result], _Running] = {}
+
+    def run(self, selection: Selection) -> Run:
+        """Run the selection. Raises KeyboardInterrupt when stopped: running nodes are dropped, what is committed stays."""
+        began = time.monotonic()
+        modes = Modes.of(self._dag, selection)
+        chosen = modes.looked | modes.held
+        sorter = TopologicalSorter({n: [u for u in self._dag.upstream[n] if u in chosen] for n in self._dag.order if n in chosen})
+        sorter.prepare()
+        queue: deque[str] = deque()
+        try:
+            while sorter.is_active():
+                queue.extend(sorter.get_ready())
+                while queue and len(self._running) < self._jobs:
+                    self._begin(self._dag.nodes[queue.popleft()], modes, selection)
+                if self._running and not self._settled:
+                    self._collect()
+                while self._settled:
+                    sorter.done(self._settled.pop())
+        except BaseException:
+            kill_workers(self._executor)
+            raise
+        outcomes = [self._outcomes[n] for n in self._dag.order if n in self._outcomes]
+        failed = any(o.action in {"failed", "blocked"} for o in outcomes)
+        self._commit.end(failed)
+        return Run(self._run_id, "failed" if failed else "succeeded", time.monotonic() - began, outcomes)
+
+    def _begin(self, node: Node, modes: Modes, selection: Selection) -> None:
+        culprit = next((u for u in self._dag.upstream[node.name] if self._bad(u)), None)
+        if culprit is not None:
+            self._settle(node, "blocked", error=f"It needs {culprit}, which {self._outcomes[culprit].action}.")
+        elif node.name in modes.held:
+            self._hold(node)
+        else:
+            forced = selection.force is not None and (not selection.force or node.name in selection.force)
+            self._decide(node, forced)
+
+    def _hold(self, node: Node) -> None:
+        attempt = self._planner.hold(node)
+        if attempt is None:
+            self._settle(
+                node, "blocked", error=f"{node.name} has nothing whole to offer. Run it first: leave out the stage options."
+            )
+        else:
+            self._stand(node, "skipped", attempt)
+
+    def _decide(self, node: Node, forced: bool, retried: bool = False) -> None:
+        try:
+            decision = self._planner.decide(node, forced)
+            if decision.action == "skip" and decision.attempt:
+                self._stand(node, "skipped", decision.attempt, decision)
+            elif decision.action == "restore":
+                self._stand(node, "restored", self._commit.restore(node, decision, self._planner.state.get(node.name)), decision)
+            else:
+                self._submit(node, decision, retried)
+        except (PDPError, OSError) as error:
+            self._settle(node, "failed", error=sentence(error))
+
+    def _submit(self, node: Node, decision: Decision, retried: bool) -> None:
+        attempt_id = uuid.uuid4().hex
+        inputs: dict[str, list[Any]] = {role: [] for role in (*node.inputs, *node.files)}
+        for read in decision.reads:
+            if read.path is not None:
+                inputs[read.role].append(self._planner.as_file(read))
+        planner = self._planner
+        task = Task(node, inputs, planner.needs(node), planner.previous(node), planner.store.root, self._run_id, attempt_id)
+        self._commit.start(node, decision, attempt_id)
+        self._tell("node_started", {"node": node.name, "stage": node.stage, "reasons": [r._asdict() for r in decision.reasons]})
+        self._running[self._executor.submit(execute, task)] = _Running(node, decision, attempt_id, retried)
+
+    def _collect(self) -> None:
+        """Wait for at least one running node and settle it."""
+        finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            running = self._running.pop(future)
+            try:
+                result = future.result()
+            except Exception:  # noqa: BLE001 - a broken pool, whatever broke it
+                result = Result(0.0, [], {}, 0, "A worker process died. Give it more memory, or use fewer --jobs.")
+            self._finish(running, result)
+
+    def _finish(self, running: _Running, result: Result) -> None:
+        node, decision, attempt_id, retried = running
+        if any(read.moved() for read in decision.reads):
+            self._commit.drop(result.written)
+            moved = InputMoved("An input changed while it was being read.", "Run again when nothing writes to it.")
+            self._commit.fail(attempt_id, result._replace(error=str(moved)))
+            if not retried:
+                self._decide(node, forced=False, retried=True)
+                return
+            result = result._replace(error=str(moved), written=[])
+        elif result.error is None:
+            result = self._try_commit(running, result)
+        else:
+            self._commit.fail(attempt_id, result)
+        if result.error is not None:
+            self._settle(node, "failed", attempt_id, result, decision, error=result.error)
+
+    def _try_commit(self, running: _Running, result: Result) -> Result:
+        node, decision, attempt_id, _ = running
+        try:
+            done = self._commit.succeed(node, decision, attempt_id, result, self._planner.state.get(node.name))
+        except (PDPError, OSError) as error:
+            failed = result._replace(error=sentence(error), written=[])
+            self._commit.fail(attempt_id, failed)
+            return failed
+        self._planner.state[node.name] = done
+        self._planner.settle(node, done.outputs)
+        self._settle(node, "ran", attempt_id, result, decision, outputs=tuple(a for _, a in done.outputs))
+        return result
+
+    def _stand(self, node: Node, action: str, attempt: Committed, decision: Decision | None = None) -> None:
+        self._planner.state[node.name] = attempt
+        self._planner.settle(node, attempt.outputs)
+        self._settle(node, action, attempt.id, None, decision, outputs=tuple(a for _, a in attempt.outputs))
+
+    def _settle(
+        self,
+        node: Node,
+        action: str,
+        attempt: str | None = None,
+        result: Result | None = None,
+        decision: Decision | None = None,
+        outputs: tuple[Artifact, ...] = (),
+        error: str | None = None,
+    ) -> None:
+        rows = [a.rows for a in outputs if a.rows is not None]
+        reported = sum((result.report.get("rows") or {}).values()) if result and result.report.get("rows") else None
+        outcome = Outcome(
+            node.name,
+            node.stage,
+            action,
+            attempt,
+            result.seconds if result else 0.0,
+            reported if reported is not None else sum(rows) if rows else None,
+            outputs,
+            error,
+            result.details if result else "",
+            tuple(decision.reasons) if decision else (),
+            result.report if result else {},
+            tuple(decision.identity.warnings) if decision else (),
+        )
+        self._outcomes[node.name] = outcome
+        self._settled.append(node.name)
+        self._tell(
+            "node_finished",
+            {"node": node.name, "stage": node.stage, "action": action, "seconds": round(outcome.seconds, 3), "rows": outcome.rows}
+            | ({"error": error} if error else {}),
+        )
+
+    def _bad(self, name: str) -> bool:
+        return name in self._outcomes and self._outcomes[name].action in {"failed", "blocked"}

@@ -1,0 +1,45 @@
+"""What a run is asked for, and what that means for each node: look at it, hold it or leave it out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline.dag import Dag
+
+
+class Selection(NamedTuple):
+    """What a run is asked for; empty means everything."""
+
+    start_stage: str | None = None
+    """Earlier stages are held: their committed outputs are used without looking."""
+    until_stage: str | None = None
+    """Later stages are left out."""
+    only_stage: str | None = None
+    hold_stages: tuple[str, ...] = ()
+    hold_nodes: tuple[str, ...] = ()
+    force: tuple[str, ...] | None = None
+    """Nodes that run in any case; `()` means all of them."""
+
+
+class Modes(NamedTuple):
+    """Per node: looked at or held; the others are left out."""
+
+    looked: set[str]
+    held: set[str]
+
+    @classmethod
+    def of(cls, dag: Dag, selection: Selection) -> Modes:
+        """Raises UsageError for a stage or node that does not exist."""
+        if not dag.nodes:
+            return cls(set(), set())
+        first = dag.stage_index(selection.only_stage or selection.start_stage or dag.stages[0])
+        last = dag.stage_index(selection.only_stage or selection.until_stage or dag.stages[-1])
+        hold = {dag.node(n).name for n in selection.hold_nodes}
+        for name in selection.force or ():
+            dag.node(name)
+        looked, held = set[str](), set[str]()
+        for node in dag.nodes.values():
+            index = dag.stage_index(node.stage)
+            if index <= last:
+                (held if index < first or node.stage in selection.hold_stages or node.name in hold else looked).add(node.name)
+        return cls(looked, held)

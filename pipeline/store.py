@@ -1,0 +1,169 @@
+"""Where bytes live: immutable versions in `store/`, plain names as views of them.
+
+A version's name holds its number and its hash and is never reused for other bytes, so nothing is ever half replaced. The plain names
+that people open (`processed/merged/…csv`) are links, refreshed after a commit, repaired at start and read by no code of ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import unicodedata
+import uuid
+from collections.abc import Iterable, Iterator
+
+from config.errors import StoreError
+from pipeline.registry import Artifact, sync_folder
+
+FOLDER = "store"
+TMP = ".tmp"
+
+
+def refuse_unsafe(name: str) -> None:
+    """Raise StoreError for an artifact name that could leave the store, hide or collide: `..`, absolute, control characters, too long."""
+    parts = name.split("/")
+    safe = (
+        all(p not in {"", ".", ".."} and len(p.encode("utf-8", "replace")) <= 200 and p == p.rstrip(". ") for p in parts)
+        and len(name.encode("utf-8", "replace")) <= 1000
+        and name.isprintable()
+        and "\\" not in name
+        and unicodedata.normalize("NFC", name) == name
+        and not parts[0].startswith((FOLDER, "."))
+    )
+    if not safe:
+        raise StoreError("A file has a name that is not safe to keep.", "Rename it: plain letters, digits, dots and dashes.")
+
+
+class Store:
+    """The store below one data root."""
+
+    def __init__(self, data_dir: str) -> None:
+        self.root = data_dir
+
+    def path(self, relative: str) -> str:
+        """Absolute path of a stored version."""
+        return os.path.join(self.root, relative)
+
+    def temporary(self, name: str) -> str:
+        """A fresh path for writing the next version of `name`, beside where it will live. Its folder exists."""
+        refuse_unsafe(name)
+        folder = os.path.join(self.root, FOLDER, *name.split("/"))
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return os.path.join(folder, f"{os.path.basename(name)[:80]}.{uuid.uuid4().hex}{TMP}")
+
+    def version_path(self, name: str, version: int, sha256: str) -> str:
+        """Relative path of a version."""
+        return f"{FOLDER}/{name}/v{version}-{sha256[:16]}{os.path.splitext(name)[1]}"
+
+    def adopt(self, tmp: str, relative: str) -> str:
+        """Give a finished temporary file its immutable name and make the name durable. Gives the absolute path."""
+        final = self.path(relative)
+        os.replace(tmp, final)
+        folder = os.path.dirname(final)
+        sync_folder(folder)
+        if "/v1-" in relative:  # the folder itself may be new
+            while len(folder) > len(self.root):
+                folder = os.path.dirname(folder)
+                sync_folder(folder)
+        return final
+
+    def show(self, artifact: Artifact) -> None:
+        """Make the plain name mean this version, if it does not already."""
+        view = os.path.join(self.root, *artifact.name.split("/"))
+        target = os.path.relpath(self.path(artifact.path), os.path.dirname(view))
+        if not _shows(view, target):
+            _replace_view(view, target)
+
+    def shows(self, artifact: Artifact) -> bool:
+        """Whether the plain name already means this version."""
+        view = os.path.join(self.root, *artifact.name.split("/"))
+        return _shows(view, os.path.relpath(self.path(artifact.path), os.path.dirname(view)))
+
+    def hide(self, name: str) -> None:
+        """Take a plain name away; only ever a view, never a stored version."""
+        view = os.path.join(self.root, *name.split("/"))
+        if os.path.islink(view) or os.path.isfile(view):
+            os.unlink(view)
+            _prune(os.path.dirname(view), self.root)
+
+    def views_below(self, prefix: str) -> Iterator[str]:
+        """Names of the links standing below a plain folder."""
+        base = os.path.join(self.root, *prefix.strip("/").split("/"))
+        for folder, _, files in os.walk(base):
+            for file in files:
+                if os.path.islink(os.path.join(folder, file)):
+                    yield os.path.relpath(os.path.join(folder, file), self.root).replace(os.sep, "/")
+
+    def stored(self) -> Iterator[str]:
+        """Relative paths of everything that lies in the store."""
+        for folder, _, files in os.walk(os.path.join(self.root, FOLDER)):
+            for file in files:
+                yield os.path.relpath(os.path.join(folder, file), self.root).replace(os.sep, "/")
+
+    def remove(self, relative: str) -> None:
+        """Delete one stored file and the folders it leaves empty."""
+        path = self.path(relative)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        _prune(os.path.dirname(path), os.path.join(self.root, FOLDER))
+
+    def sweep(self, registered: Iterable[str]) -> int:
+        """Delete what no registered version owns: temporary and orphaned files. Gives how many."""
+        keep = set(registered)
+        litter = [path for path in self.stored() if path not in keep]
+        for path in litter:
+            self.remove(path)
+        return len(litter)
+
+
+def _shows(view: str, target: str) -> bool:
+    try:
+        return os.readlink(view) == target
+    except FileNotFoundError:
+        return False
+    except OSError:  # no link: a copy where links cannot be had, or something a person put there
+        stored = os.path.join(os.path.dirname(view), target)
+        return not _links_work(os.path.dirname(view)) and _same(view, stored)
+
+
+def _replace_view(view: str, target: str) -> None:
+    os.makedirs(os.path.dirname(view), mode=0o700, exist_ok=True)
+    tmp = f"{view}.{uuid.uuid4().hex}{TMP}"
+    try:
+        os.symlink(target, tmp)
+    except OSError:
+        shutil.copy2(os.path.join(os.path.dirname(view), target), tmp)
+    try:
+        os.replace(tmp, view)
+    except OSError:
+        os.unlink(tmp)
+        raise
+
+
+def _links_work(folder: str) -> bool:
+    probe = os.path.join(folder, f".{uuid.uuid4().hex}{TMP}")
+    try:
+        os.symlink("x", probe)
+    except OSError:
+        return False
+    os.unlink(probe)
+    return True
+
+
+def _same(a: str, b: str) -> bool:
+    try:
+        one, two = os.stat(a), os.stat(b)
+    except OSError:
+        return False
+    return (one.st_size, one.st_mtime_ns) == (two.st_size, two.st_mtime_ns)
+
+
+def _prune(folder: str, stop: str) -> None:
+    """Remove folders that have become empty, up to but not including `stop`."""
+    while len(folder) > len(stop):
+        try:
+            os.rmdir(folder)
+        except OSError:
+            return
+        folder = os.path.dirname(folder)
