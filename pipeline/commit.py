@@ -63,7 +63,7 @@ class Commit:
         now = time.time()
         with self._registry.atomic() as db:
             outputs = [(w.role, _register(db, a, attempt_id, now) if fresh else a) for w, a, fresh in placed]
-            db.executemany("INSERT INTO attempt_output VALUES (?, ?, ?)", [(attempt_id, role, a.id) for role, a in outputs])
+            db.executemany("INSERT INTO attempt_output VALUES (?, ?, ?)", [(attempt_id, a.id, role) for role, a in outputs])
             db.executemany(
                 "INSERT INTO attempt_input VALUES (?, ?, ?, ?, ?, ?)",
                 [(attempt_id, r.role, r.name, r.artifact.id if r.artifact else None, r.sha256, r.size) for r in decision.reads],

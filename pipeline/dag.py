@@ -60,11 +60,16 @@ class Dag:
 
     def _sorted(self) -> list[str]:
         try:
-            return list(graphlib.TopologicalSorter(self.upstream).static_order())
+            order = list(graphlib.TopologicalSorter(self.upstream).static_order())
         except graphlib.CycleError as error:
             raise PipelineError(
                 f"The nodes depend on each other in a circle: {' → '.join(error.args[1])}.", "Remove one of these inputs."
             ) from None
+        rank = {name: self.stage_index(self.nodes[name].stage) for name in order}
+        for name in order:
+            if late := [u for u in self.upstream[name] if rank[u] > rank[name]]:
+                raise PipelineError(f"Node {name!r} needs {late[0]!r} of a later stage.", "Mend the stages of these two nodes.")
+        return sorted(order, key=rank.__getitem__)  # stable: within a stage the order stays topological
 
 
 def _listed(names: Iterable[str]) -> str:

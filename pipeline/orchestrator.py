@@ -5,9 +5,9 @@ Only this process touches the registry. A node's outputs, lineage and state beco
 
 from __future__ import annotations
 
+import heapq
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from graphlib import TopologicalSorter
@@ -86,12 +86,14 @@ class Orchestrator:
         chosen = modes.looked | modes.held
         sorter = TopologicalSorter({n: [u for u in self._dag.upstream[n] if u in chosen] for n in self._dag.order if n in chosen})
         sorter.prepare()
-        queue: deque[str] = deque()
+        rank = {name: number for number, name in enumerate(self._dag.order)}
+        queue: list[tuple[int, str]] = []  # earlier stages first
         try:
             while sorter.is_active():
-                queue.extend(sorter.get_ready())
+                for name in sorter.get_ready():
+                    heapq.heappush(queue, (rank[name], name))
                 while queue and len(self._running) < self._jobs:
-                    self._begin(self._dag.nodes[queue.popleft()], modes, selection)
+                    self._begin(self._dag.nodes[heapq.heappop(queue)[1]], modes, selection)
                 if self._running and not self._settled:
                     self._collect()
                 while self._settled:

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from pipeline.files import Files
 from pipeline.identity import Identities
 from pipeline.node import Node
 from pipeline.planner import Planner
-from pipeline.registry import Registry
+from pipeline.registry import Artifact, Registry
 from pipeline.selection import Selection
 from pipeline.store import Store
 
@@ -73,6 +73,35 @@ class Pipeline:
 
         with self.reading() as registry:
             return forecast(self.dag, self._planner(registry), selection or Selection())
+
+    def verify(self) -> list[str]:
+        """Problems, one sentence each; empty when every artifact, row and view is as committed."""
+        from pipeline.verify import verify
+
+        with self.reading() as registry:
+            return verify(registry, self.data_dir)
+
+    def clean(self, wanted: Callable[[str], bool], dry_run: bool = False) -> list[Artifact]:
+        """Remove the stored versions of artifacts whose name is `wanted` gone; gives what goes. Only below the data root."""
+        from pipeline.clean import removable, remove
+        from pipeline.recovery import recover
+
+        if dry_run:
+            with self.reading() as registry:
+                return removable(registry, wanted)
+        with self._writing() as registry:
+            recover(registry, Store(self.data_dir))
+            artifacts = removable(registry, wanted)
+            if artifacts:
+                remove(registry, Store(self.data_dir), artifacts)
+            return artifacts
+
+    def forget(self, wanted: Callable[[str], bool]) -> int:
+        """Take nodes out of force: they count as never run, and their plain names go. Versions and rows stay."""
+        from pipeline.clean import forget
+
+        with self._writing() as registry:
+            return forget(registry, Store(self.data_dir), wanted)
 
     @contextmanager
     def reading(self) -> Iterator[Registry | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -221,11 +220,8 @@ def _leaf_changes(kind: str, old: list[list[str]], new: list[list[str]]) -> list
     for name in sorted(before.keys() | after.keys()):
         a, b = before.get(name), after.get(name)
         if a is None or b is None or a[1] != b[1]:
-            place = (b or a or ["", "", ""])[2]
             what = "new" if a is None else "gone" if b is None else "changed"
-            reasons.append(Reason(kind, name, f"{what} ({place})" if place and os.sep in place else _versions(kind, what, a, b)))
+            place = (b or a or ["", "", ""])[2]
+            versions = f"{a[1]} → {b[1]}" if kind == "environment" and a and b else what
+            reasons.append(Reason(kind, name, f"{what} ({place})" if place else versions))
     return reasons or [Reason(kind, "", "changed")]
-
-
-def _versions(kind: str, what: str, a: list[str] | None, b: list[str] | None) -> str:
-    return f"{a[1]} → {b[1]}" if kind == "environment" and a and b else what

@@ -60,6 +60,8 @@ class Registry:
                 "The registry is empty although the store is not: it was cut off or overwritten.",
                 "Restore registry.db from a backup, or move the store away to start anew.",
             )
+        elif (beside := cls.read(data_dir)) is not None:  # looked at without being able to touch it
+            beside.close()
         registry = cls(_connect(f"file:{_quoted(path)}"))
         try:
             registry._prepare(data_dir)
@@ -79,9 +81,16 @@ class Registry:
             return None
         try:
             registry = cls(_connect(f"file:{_quoted(path)}?mode=ro"))
-            registry._check()
         except sqlite3.DatabaseError as error:
             raise _broken(error) from None
+        try:
+            registry._check()
+        except sqlite3.DatabaseError as error:
+            registry.close()
+            raise _broken(error) from None
+        except RegistryError:
+            registry.close()
+            raise
         return registry
 
     def close(self) -> None:
@@ -204,7 +213,12 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 def _migrations() -> list[str]:
     names = sorted(n for n in os.listdir(_MIGRATIONS) if n.endswith(".sql"))
-    return [open(os.path.join(_MIGRATIONS, n), encoding="utf-8").read() for n in names]
+    return [_text(os.path.join(_MIGRATIONS, n)) for n in names]
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def _statements(sql: str) -> Iterator[str]:

@@ -15,18 +15,21 @@ import json, sys
 sys.path[:0] = [{repo!r}, {root!r}, *{extra!r}]
 from pipeline import Node, Pipeline, Selection
 from config.errors import PDPError
-spec = json.load(sys.stdin)
-nodes = [Node(**{{k: tuple(v) if isinstance(v, list) else v for k, v in n.items()}}) for n in spec["nodes"]]
-try:
-    pipeline = Pipeline(nodes, spec["data"], spec["settings"], code_root={root!r})
-    selection = Selection(**{{k: tuple(v) if isinstance(v, list) else v for k, v in spec["selection"].items()}})
-    if spec["plan"]:
-        print(json.dumps([[f.node, f.action, [list(r) for r in f.reasons]] for f in pipeline.plan(selection)]))
-    else:
-        run = pipeline.run(selection, spec["jobs"])
-        print(json.dumps([[o.node, o.action, [list(r) for r in o.reasons], o.error, o.details, list(o.warnings)] for o in run.outcomes]))
-except PDPError as error:
-    print(json.dumps({{"error": type(error).__name__, "text": str(error)}}))
+def main():
+    spec = json.load(sys.stdin)
+    nodes = [Node(**{{k: tuple(v) if isinstance(v, list) else v for k, v in n.items()}}) for n in spec["nodes"]]
+    try:
+        pipeline = Pipeline(nodes, spec["data"], spec["settings"], code_root={root!r})
+        selection = Selection(**{{k: tuple(v) if isinstance(v, list) else v for k, v in spec["selection"].items()}})
+        if spec["plan"]:
+            print(json.dumps([[f.node, f.action, [list(r) for r in f.reasons]] for f in pipeline.plan(selection)]))
+        else:
+            run = pipeline.run(selection, spec["jobs"])
+            print(json.dumps([[o.node, o.action, [list(r) for r in o.reasons], o.error, o.details, list(o.warnings)] for o in run.outcomes]))
+    except PDPError as error:
+        print(json.dumps({{"error": type(error).__name__, "text": str(error)}}))
+if __name__ == "__main__":
+    main()
 """
 
 

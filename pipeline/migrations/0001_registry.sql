@@ -47,7 +47,7 @@ CREATE INDEX attempt_input_artifact ON attempt_input (artifact_id);
 
 CREATE TABLE attempt_output (
     attempt_id TEXT NOT NULL REFERENCES attempt (id),
-    role TEXT NOT NULL, artifact_id INTEGER NOT NULL REFERENCES artifact (id),
+    artifact_id INTEGER NOT NULL REFERENCES artifact (id), role TEXT NOT NULL,
     PRIMARY KEY (attempt_id, artifact_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempt_output_artifact ON attempt_output (artifact_id);

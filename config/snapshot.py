@@ -1,0 +1,136 @@
+"""The settings as nodes see them, without validating them again when nothing that decides them has changed.
+
+A run with nothing to do must not pay for importing a validation library. What was validated last time is kept beside the registry
+(0600, no secrets); it is believed only while the environment, `.env`, the YAML files and the code of `config/` are byte for byte or
+stamp for stamp what they were. Deleting it costs time, never correctness.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_NAME = ".settings.json"
+_CODE = ("settings.py", "metrics.py", "sources.py", "timezones.py")
+
+
+class NodeSettings(Mapping[str, Any]):
+    """Name → plain value. Secrets are looked up only when a node that declares them runs."""
+
+    def __init__(self, plain: Mapping[str, Any], load_secrets: Any) -> None:
+        self.plain = dict(plain)
+        self._load_secrets = load_secrets
+        self._secrets: Mapping[str, str] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.plain:
+            return self.plain[name]
+        if name not in SECRETS:
+            raise KeyError(name)
+        if self._secrets is None:
+            self._secrets = self._load_secrets()
+        return self._secrets[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.plain or name in SECRETS
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*self.plain, *SECRETS)
+
+    def __len__(self) -> int:
+        return len(self.plain) + len(SECRETS)
+
+
+SECRETS = ("google_credentials", "database")
+
+
+def node_settings(root: str, yaml_files: list[str]) -> NodeSettings:
+    """The settings of the project at `root`; raises SettingsError when one is wrong."""
+    env_file = os.path.join(root, ".env")
+    watched = [env_file, *yaml_files]
+
+    def load() -> Any:
+        from pathlib import Path
+
+        from config import settings
+
+        return settings.load([Path(f) for f in yaml_files], Path(env_file))
+
+    def load_secrets() -> Mapping[str, str]:
+        from config import settings
+
+        return settings.secrets(load())
+
+    plain = _remembered(root, watched)
+    if plain is None:
+        from config import settings
+
+        plain = settings.for_nodes(load())
+        plain["data_dir"] = os.path.abspath(os.path.join(root, plain["data_dir"]))
+        _remember(root, watched, plain, sorted(_public_names(settings.Settings)))
+    return NodeSettings(plain, load_secrets)
+
+
+def _public_names(model: Any) -> list[str]:
+    return [name.upper() for name, field in model.model_fields.items() if "Secret" not in str(field.annotation)]
+
+
+def _remembered(root: str, watched: list[str]) -> dict[str, Any] | None:
+    try:
+        with open(_path(root), encoding="utf-8") as file:
+            kept = json.load(file)
+        plain: dict[str, Any] = kept["plain"]
+        return plain if kept["key"] == _key(root, watched, kept["names"]) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(root: str, watched: list[str], plain: dict[str, Any], names: list[str]) -> None:
+    path = _path(root)
+    if os.path.dirname(path) != plain["data_dir"]:
+        return
+    text = json.dumps({"key": _key(root, watched, names), "names": names, "plain": plain})
+    with contextlib.suppress(OSError):  # a cache: torn or missing, it is not believed
+        os.makedirs(plain["data_dir"], mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def _path(root: str) -> str:
+    """Beside the registry, if DATA_DIR is where the environment or `.env` says."""
+    folder = os.environ.get("DATA_DIR") or _from_env_file(os.path.join(root, ".env")) or "data"
+    return os.path.join(os.path.abspath(os.path.join(root, folder)), _NAME)
+
+
+def _from_env_file(path: str) -> str | None:
+    for line in _bytes(path).decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition("=")
+        if name.strip().upper() == "DATA_DIR":
+            return value.strip().strip("'\"")
+    return None
+
+
+def _key(root: str, watched: list[str], names: list[str]) -> str:
+    """What the settings are made of: public variables, the files' bytes, the code's stamps."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    folded = {name.upper(): value for name, value in os.environ.items()}
+    seen: list[Any] = [[name, folded.get(name)] for name in names]
+    seen += [[os.path.relpath(f, root), hashlib.sha256(_bytes(f)).hexdigest()] for f in watched]
+    for name in _CODE:
+        stamp = os.stat(os.path.join(folder, name))
+        seen.append([name, stamp.st_size, stamp.st_mtime_ns, stamp.st_ctime_ns])
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

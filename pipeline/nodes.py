@@ -1,0 +1,115 @@
+"""The DAG of PDP as data: ingestion → normalization → validation → merge → bronze. Imports none of the functions it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from config.metrics import KINDS
+from config.sources import SOURCES, Source
+from pipeline.node import Node
+
+STAGES = ("ingestion", "normalization", "validation", "merge", "bronze")
+
+_PERSON = ("timezone", "timezone_overrides")
+
+
+def nodes(sources: Iterable[str], live: Iterable[str] = ()) -> list[Node]:
+    """The DAG over these sources; those in `live` also look at their remote."""
+    chosen = [SOURCES[name] for name in sources]
+    remote = set(live)
+    found: list[Node] = []
+    for source in chosen:
+        found += _source_nodes(source, source.name in remote)
+    if chosen:
+        found += [_validation(kind, chosen) for kind in KINDS]
+        found.append(_MERGE)
+    return found + [_bronze(source) for source in chosen]
+
+
+def _source_nodes(source: Source, live: bool) -> list[Node]:
+    name = source.name
+    return [
+        Node(
+            f"ingestion.{name}.extract",
+            "ingestion",
+            f"ingestion.{name}.extract:extract",
+            files={"inbox": f"inbox/{name}/**"},
+            outputs={"raw": f"raw/{name}/**"},
+            settings=source.extract_settings,
+            secrets=source.secrets,
+            remote=f"ingestion.{name}.extract:fingerprint" if live else None,
+        ),
+        Node(
+            f"ingestion.{name}.records",
+            "ingestion",
+            f"ingestion.{name}.records:records",
+            inputs={"raw": f"raw/{name}/**"},
+            outputs={"records": f"records/{name}.parquet", "dead_letters": f"records/{name}.dead_letters.parquet"},
+            settings=source.settings,
+            resources=(f"ingestion/{name}/*.json", f"ingestion/{name}/*.yaml"),
+        ),
+        Node(
+            f"normalization.{name}",
+            "normalization",
+            source.normalizer,
+            inputs={"records": f"records/{name}.parquet"},
+            outputs={
+                "readings": f"processed/normalized/{name}.parquet",
+                "rejected": f"processed/normalized/{name}.rejected.parquet",
+            },
+            settings=_PERSON,
+        ),
+    ]
+
+
+def _validation(kind: str, sources: list[Source]) -> Node:
+    return Node(
+        f"validation.{kind}",
+        "validation",
+        f"processing.validators.readings:validate_{kind}",
+        inputs={s.name: f"processed/normalized/{s.name}.parquet" for s in sources},
+        outputs={"readings": f"processed/validated/{kind}.parquet", "rejected": f"processed/validated/{kind}.rejected.parquet"},
+        settings=("plausibility",),
+    )
+
+
+_MERGE = Node(
+    "merge.daily_metrics",
+    "merge",
+    "processing.aggregators.daily_metrics:merge",
+    inputs={kind: f"processed/validated/{kind}.parquet" for kind in KINDS},
+    outputs={
+        "csv": "processed/merged/merged_daily_metrics.csv",
+        "parquet": "processed/merged/merged_daily_metrics.parquet",
+        "protocol": "processed/merged/home_bp_protocol.parquet",
+        "choices": "processed/merged/choices.parquet",
+    },
+    settings=(
+        *_PERSON,
+        "source_priority",
+        "bp_scheme",
+        "home_bp_protocol",
+        "morning_hours",
+        "evening_hours",
+        "med_start_date",
+        "events",
+    ),
+)
+
+
+def _bronze(source: Source) -> Node:
+    name = source.name
+    return Node(
+        f"bronze.{name}",
+        "bronze",
+        "warehouse.bronze.load:load",
+        inputs={
+            "records": f"records/{name}.parquet",
+            "dead_letters": f"records/{name}.dead_letters.parquet",
+            "raw": f"raw/{name}/**",
+        },
+        settings=("environment",),
+        secrets=("database", "data_dir"),
+        resources=("warehouse/bronze/migrations/*.sql", "warehouse/bronze/*.sql"),
+        sink="warehouse.bronze.ledger:holds",
+    )

@@ -1,0 +1,51 @@
+"""`bronze status|psql`, and what `verify` asks the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config.errors import WarehouseError
+from scripts.inspect import Answer
+from scripts.project import Project
+
+
+def problems(project: Project) -> list[str]:
+    """Where the loaded rows disagree with the ledger, for every source whose load is in force."""
+    with project.pipeline.reading() as registry:
+        rows = (
+            registry.db.execute(
+                "SELECT s.node, i.sha256 FROM node_state s JOIN attempt_input i ON i.attempt_id = s.attempt_id AND i.role = 'records' "
+                "WHERE s.node LIKE 'bronze.%'"
+            ).fetchall()
+            if registry
+            else []
+        )
+    if not rows:
+        return []
+    from warehouse.bronze.status import verify
+
+    try:
+        return verify(_settings(project), {node.partition(".")[2]: sha for node, sha in rows})
+    except WarehouseError as error:
+        return [str(error)]
+
+
+def status(project: Project) -> Answer:
+    """Tables, rows, partitions, dead letters and loads."""
+    from warehouse.bronze.status import status as read
+
+    data = read(_settings(project))
+    lines = [f"{'table':<28}{'rows':>12}{'partitions':>12}{'dead letters':>14}"]
+    lines += [f"{t['table']:<28}{t['rows']:>12,}{t['partitions']:>12}{t['dead_letters']:>14,}" for t in data["tables"]]
+    return Answer(data, "\n".join(lines))
+
+
+def psql(project: Project, arguments: list[str]) -> int:
+    """Open psql on the bronze database; the embedded server lives as long as it does."""
+    from warehouse.bronze.psql import psql as run
+
+    return run(_settings(project), arguments)
+
+
+def _settings(project: Project) -> dict[str, Any]:
+    return {name: project.settings[name] for name in ("database", "data_dir", "environment")}

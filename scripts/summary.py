@@ -1,0 +1,130 @@
+"""The end of a run, for a person: what ran, how many rows survived each stage, what was refused and why, where things are."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.orchestrator import Outcome, Run
+from scripts.project import Project
+
+_TABLE = "processed/merged/merged_daily_metrics.csv"
+
+
+def as_json(run: Run) -> dict[str, Any]:
+    """The run as DESIGN's `--json` object."""
+    return {
+        "run_id": run.run_id,
+        "status": run.status,
+        "seconds": round(run.seconds, 3),
+        "nodes": [
+            {
+                "node": o.node,
+                "stage": o.stage,
+                "action": o.action,
+                "attempt": o.attempt,
+                "seconds": round(o.seconds, 3),
+                "rows": o.rows,
+                "outputs": [{"name": a.name, "version": a.version, "sha256": a.sha256, "path": a.path} for a in o.outputs],
+                "error": o.error,
+            }
+            for o in run.outcomes
+        ],
+    }
+
+
+def text(run: Run, project: Project, reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """The summary. `reports` are the stored reports of the attempts in force."""
+    lines = [_headline(run, project), *_failures(run.outcomes)]
+    if any(o.action in {"ran", "restored"} for o in run.outcomes):
+        lines += ["", *_stages(run.outcomes), *_refused(run.outcomes, reports), *_findings(run.outcomes)]
+    lines += _warnings(run.outcomes)
+    lines += ["", *_places(project), *_advice(run, project)]
+    return "\n".join(lines)
+
+
+def _headline(run: Run, project: Project) -> str:
+    actions = Counter(o.action for o in run.outcomes)
+    whose = "the shipped examples" if project.examples else f"{len(project.sources)} source{'s' * (len(project.sources) != 1)}"
+    if set(actions) <= {"skipped"}:
+        return f"Nothing to do: all {len(run.outcomes)} nodes over {whose} are up to date ({run.seconds:.2f} s)."
+    done = ", ".join(f"{actions[a]} {a}" for a in ("ran", "restored", "skipped", "failed", "blocked") if actions[a])
+    return f"{'Done' if run.status == 'succeeded' else 'Not all done'}: {done} over {whose} in {run.seconds:.1f} s."
+
+
+def _failures(outcomes: Iterable[Outcome]) -> list[str]:
+    return [f"  ✗ {o.node}: {o.error}" for o in outcomes if o.action in {"failed", "blocked"}]
+
+
+def _stages(outcomes: list[Outcome]) -> list[str]:
+    """A line per stage: nodes and rows."""
+    lines = [f"  {'stage':<15}{'ran':>5}{'skipped':>9}{'rows':>12}{'seconds':>10}"]
+    for stage in dict.fromkeys(o.stage for o in outcomes):
+        mine = [o for o in outcomes if o.stage == stage]
+        ran = sum(o.action in {"ran", "restored"} for o in mine)
+        skipped = sum(o.action == "skipped" for o in mine)
+        rows = sum(o.rows or 0 for o in mine)
+        lines.append(f"  {stage:<15}{ran:>5}{skipped:>9}{rows:>12,}{sum(o.seconds for o in mine):>10.2f}")
+    return lines
+
+
+def _refused(outcomes: Iterable[Outcome], reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What did not get through, by node and reason."""
+    lines: list[str] = []
+    for o in outcomes:
+        fates = (o.report or reports.get(o.attempt or "", {})).get("balance", {}).get("fates", {})
+        bad = {k.removeprefix("rejected:"): n for k, n in fates.items() if k.startswith("rejected:") and n}
+        if bad:
+            reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(bad.items(), key=lambda p: -p[1]))
+            lines.append(f"    {o.node:<34}{sum(bad.values()):>7,}   {reasons}")
+    return ["", "  Refused, kept with the reason:", *lines] if lines else []
+
+
+def _findings(outcomes: Iterable[Outcome]) -> list[str]:
+    found = [(o.node, f) for o in outcomes for f in o.report.get("findings", [])]
+    lines = [f"    {node:<34}{f.get('message', f.get('code', ''))}{_where(f)}" for node, f in found[:20]]
+    if len(found) > 20:
+        lines.append(f"    … and {len(found) - 20} more: python main.py status --json")
+    return ["", "  Worth knowing:", *lines] if lines else []
+
+
+def _where(finding: Mapping[str, Any]) -> str:
+    return f" ({finding['where']})" if finding.get("where") else ""
+
+
+def _warnings(outcomes: Iterable[Outcome]) -> list[str]:
+    found = sorted({w for o in outcomes for w in o.warnings})
+    return [f"  ! {w}" for w in found]
+
+
+def _places(project: Project) -> list[str]:
+    table = os.path.join(project.data_dir, _TABLE)
+    lines = []
+    if os.path.exists(table):
+        lines.append(f"  Daily table   {_short(table)}")
+    lines.append("  Bronze        python main.py bronze psql")
+    lines.append(f"  Inbox         {_short(os.path.join(project.data_dir, 'inbox'))}/<source>/")
+    return lines
+
+
+def _advice(run: Run, project: Project) -> list[str]:
+    lines = [""]
+    if project.examples:
+        lines.append("  These are synthetic examples. To see your own data, drop an export into the inbox and run again:")
+    lines += [f"  {source.name} is left out: {source.hint}." for source in project.left_out]
+    if project.examples:
+        lines += [f"    {s}" for s in ("inbox/google_sheets/", "inbox/mi_fitness/", "inbox/bp_csv/")]
+    if not project.examples and project.settings["timezone"] == "UTC":
+        lines.append("  Days are counted in UTC. Set TIMEZONE to where you live, for example TIMEZONE=Europe/Warsaw.")
+    if run.status == "failed":
+        lines.append("  What succeeded stands. Mend the above and run again: only what is missing runs.")
+    else:
+        lines.append("  Next: python main.py status · lineage processed/merged/merged_daily_metrics.csv · verify")
+    return lines
+
+
+def _short(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
