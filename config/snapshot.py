@@ -11,18 +11,20 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-_NAME = ".settings.json"
+from config import VERSION
+
 _CODE = ("settings.py", "metrics.py", "sources.py", "timezones.py")
 
 
 class NodeSettings(Mapping[str, Any]):
     """Name → plain value. Secrets are looked up only when a node that declares them runs."""
 
-    def __init__(self, plain: Mapping[str, Any], load_secrets: Any) -> None:
+    def __init__(self, plain: Mapping[str, Any], unset: list[str], load_secrets: Callable[[], Mapping[str, str]]) -> None:
         self.plain = dict(plain)
+        self._unset = unset
         self._load_secrets = load_secrets
         self._secrets: Mapping[str, str] | None = None
 
@@ -31,6 +33,8 @@ class NodeSettings(Mapping[str, Any]):
             return self.plain[name]
         if name not in SECRETS:
             raise KeyError(name)
+        if name in self._unset:
+            return ""
         if self._secrets is None:
             self._secrets = self._load_secrets()
         return self._secrets[name]
@@ -65,35 +69,37 @@ def node_settings(root: str, yaml_files: list[str]) -> NodeSettings:
 
         return settings.secrets(load())
 
-    plain = _remembered(root, watched)
-    if plain is None:
+    found = _remembered(root, watched)
+    if found is None:
         from config import settings
 
-        plain = settings.for_nodes(load())
+        loaded = load()
+        plain = settings.for_nodes(loaded)
         plain["data_dir"] = os.path.abspath(os.path.join(root, plain["data_dir"]))
-        _remember(root, watched, plain, sorted(_public_names(settings.Settings)))
-    return NodeSettings(plain, load_secrets)
+        found = (plain, [name for name, value in settings.secrets(loaded).items() if not value])
+        _remember(root, watched, *found, _names(settings.Settings))
+    return NodeSettings({**found[0], "pipeline_version": VERSION}, found[1], load_secrets)
 
 
-def _public_names(model: Any) -> list[str]:
-    return [name.upper() for name, field in model.model_fields.items() if "Secret" not in str(field.annotation)]
+def _names(model: Any) -> list[list[Any]]:
+    """[variable, is it a secret] of every setting."""
+    return sorted([name.upper(), "Secret" in str(field.annotation)] for name, field in model.model_fields.items())
 
 
-def _remembered(root: str, watched: list[str]) -> dict[str, Any] | None:
+def _remembered(root: str, watched: list[str]) -> tuple[dict[str, Any], list[str]] | None:
     try:
-        with open(_path(root), encoding="utf-8") as file:
+        with open(_path(root, watched), encoding="utf-8") as file:
             kept = json.load(file)
-        plain: dict[str, Any] = kept["plain"]
-        return plain if kept["key"] == _key(root, watched, kept["names"]) else None
+        return (kept["plain"], kept["unset"]) if kept["key"] == _key(root, watched, kept["names"]) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _remember(root: str, watched: list[str], plain: dict[str, Any], names: list[str]) -> None:
-    path = _path(root)
+def _remember(root: str, watched: list[str], plain: dict[str, Any], unset: list[str], names: list[list[Any]]) -> None:
+    path = _path(root, watched)
     if os.path.dirname(path) != plain["data_dir"]:
         return
-    text = json.dumps({"key": _key(root, watched, names), "names": names, "plain": plain})
+    text = json.dumps({"key": _key(root, watched, names), "names": names, "plain": plain, "unset": unset})
     with contextlib.suppress(OSError):  # a cache: torn or missing, it is not believed
         os.makedirs(plain["data_dir"], mode=0o700, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
@@ -102,10 +108,11 @@ def _remember(root: str, watched: list[str], plain: dict[str, Any], names: list[
             file.write(text)
 
 
-def _path(root: str) -> str:
-    """Beside the registry, if DATA_DIR is where the environment or `.env` says."""
+def _path(root: str, watched: list[str]) -> str:
+    """Beside the registry, if DATA_DIR is where the environment or `.env` says; one per set of files."""
     folder = os.environ.get("DATA_DIR") or _from_env_file(os.path.join(root, ".env")) or "data"
-    return os.path.join(os.path.abspath(os.path.join(root, folder)), _NAME)
+    files = hashlib.sha256("\0".join(os.path.relpath(f, root) for f in watched).encode()).hexdigest()[:8]
+    return os.path.join(os.path.abspath(os.path.join(root, folder)), f".settings-{files}.json")
 
 
 def _from_env_file(path: str) -> str | None:
@@ -116,11 +123,11 @@ def _from_env_file(path: str) -> str | None:
     return None
 
 
-def _key(root: str, watched: list[str], names: list[str]) -> str:
-    """What the settings are made of: public variables, the files' bytes, the code's stamps."""
+def _key(root: str, watched: list[str], names: list[list[Any]]) -> str:
+    """What the settings are made of: public variables, which secrets are set, the files' bytes, the code's stamps."""
     folder = os.path.dirname(os.path.abspath(__file__))
     folded = {name.upper(): value for name, value in os.environ.items()}
-    seen: list[Any] = [[name, folded.get(name)] for name in names]
+    seen: list[Any] = [[name, bool(folded.get(name)) if secret else folded.get(name)] for name, secret in names]
     seen += [[os.path.relpath(f, root), hashlib.sha256(_bytes(f)).hexdigest()] for f in watched]
     for name in _CODE:
         stamp = os.stat(os.path.join(folder, name))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from config.errors import StageError
@@ -14,6 +13,7 @@ from pipeline.handles import Written
 from pipeline.identity import Identity
 from pipeline.node import Node
 from pipeline.planner import Decision, Reason
+from pipeline.recovery import sweep
 from pipeline.registry import Artifact, Committed, Registry
 from pipeline.store import Store
 from pipeline.worker import Result
@@ -29,6 +29,7 @@ class Commit:
         self._run_id = run_id
         self._selection = selection
         self._begun = False
+        self._littered = False
 
     def start(self, node: Node, decision: Decision, attempt_id: str) -> None:
         """Record that an attempt is under way; from here on a crash is known to have left something behind."""
@@ -81,7 +82,8 @@ class Commit:
         return done
 
     def fail(self, attempt_id: str, result: Result) -> None:
-        """Record a failed attempt; the previous outputs stay in force."""
+        """Record a failed attempt; the previous outputs stay in force, its leftovers go when the run ends."""
+        self._littered = True
         with self._registry.atomic() as db:
             db.execute(
                 "UPDATE attempt SET state = 'failed', seconds = ?, peak_rss = ?, error = ? WHERE id = ?",
@@ -102,17 +104,16 @@ class Commit:
         return decision.attempt
 
     def end(self, failed: bool) -> None:
-        """Close the run's row, if one was opened."""
+        """Close the run's row, if one was opened. As long as leftovers cannot be removed it stays open: the next start tries again."""
+        if self._littered:
+            try:
+                sweep(self._registry, self._store)
+            except OSError:
+                return
         if self._begun:
             with self._registry.atomic() as db:
                 status = "failed" if failed else "succeeded"
                 db.execute("UPDATE run SET status = ?, ended_at = ? WHERE id = ?", (status, time.time(), self._run_id))
-
-    def drop(self, written: Iterable[Written]) -> None:
-        """Throw away outputs that must not be committed."""
-        for w in written:
-            if w.tmp:
-                os.unlink(w.tmp)
 
     def _begin_run(self) -> None:
         if not self._begun:

@@ -109,7 +109,7 @@ def _bronze(source: Source) -> Node:
             "raw": f"raw/{name}/**",
         },
         settings=("environment",),
-        secrets=("database", "data_dir"),
+        secrets=("database", "data_dir", "pipeline_version"),
         resources=("warehouse/bronze/migrations/*.sql", "warehouse/bronze/*.sql"),
         sink="warehouse.bronze.ledger:holds",
     )

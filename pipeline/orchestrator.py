@@ -17,7 +17,7 @@ from config.errors import InputMoved, PDPError
 from pipeline.commit import Commit
 from pipeline.dag import Dag
 from pipeline.executors import kill_workers
-from pipeline.node import Node
+from pipeline.node import Node, is_collection
 from pipeline.planner import Decision, Planner, Reason
 from pipeline.registry import Artifact, Committed
 from pipeline.selection import Modes, Selection
@@ -92,9 +92,9 @@ class Orchestrator:
             while sorter.is_active():
                 for name in sorter.get_ready():
                     heapq.heappush(queue, (rank[name], name))
-                while queue and len(self._running) < self._jobs:
+                if queue and len(self._running) < self._jobs:
                     self._begin(self._dag.nodes[heapq.heappop(queue)[1]], modes, selection)
-                if self._running and not self._settled:
+                elif self._running:
                     self._collect()
                 while self._settled:
                     sorter.done(self._settled.pop())
@@ -163,7 +163,6 @@ class Orchestrator:
     def _finish(self, running: _Running, result: Result) -> None:
         node, decision, attempt_id, retried = running
         if any(read.moved() for read in decision.reads):
-            self._commit.drop(result.written)
             moved = InputMoved("An input changed while it was being read.", "Run again when nothing writes to it.")
             self._commit.fail(attempt_id, result._replace(error=str(moved)))
             if not retried:
@@ -205,15 +204,13 @@ class Orchestrator:
         outputs: tuple[Artifact, ...] = (),
         error: str | None = None,
     ) -> None:
-        rows = [a.rows for a in outputs if a.rows is not None]
-        reported = sum((result.report.get("rows") or {}).values()) if result and result.report.get("rows") else None
         outcome = Outcome(
             node.name,
             node.stage,
             action,
             attempt,
             result.seconds if result else 0.0,
-            reported if reported is not None else sum(rows) if rows else None,
+            _rows(node, result, outputs),
             outputs,
             error,
             result.details if result else "",
@@ -231,3 +228,17 @@ class Orchestrator:
 
     def _bad(self, name: str) -> bool:
         return name in self._outcomes and self._outcomes[name].action in {"failed", "blocked"}
+
+
+def _rows(node: Node, result: Result | None, outputs: tuple[Artifact, ...]) -> int | None:
+    """Rows of the node's first output: its product; the others go with it. A sink reports its own."""
+    if not node.outputs:
+        reported = result.report.get("rows", {}) if result else {}
+        return next(iter(reported.values()), None)
+    name = next(iter(node.outputs.values()))
+    counts = [
+        a.rows
+        for a in outputs
+        if a.rows is not None and (a.name == name or (is_collection(name) and a.name.startswith(name[:-2])))
+    ]
+    return sum(counts) if counts else None

@@ -15,7 +15,7 @@ def recover(registry: Registry, store: Store) -> int:
     """
     if registry.db.execute("SELECT 1 FROM run WHERE status = 'running' LIMIT 1").fetchone() is None:
         return 0
-    removed = store.sweep(path for (path,) in registry.db.execute("SELECT path FROM artifact WHERE removed_at IS NULL"))
+    removed = sweep(registry, store)
     state = registry.state()
     repair_views(store, state)
     _hide_stale_views(registry, store, state)
@@ -23,6 +23,11 @@ def recover(registry: Registry, store: Store) -> int:
         db.execute("UPDATE attempt SET state = 'aborted', error = 'interrupted' WHERE state = 'started'")
         db.execute("UPDATE run SET status = 'interrupted', ended_at = ? WHERE status = 'running'", (time.time(),))
     return removed
+
+
+def sweep(registry: Registry, store: Store) -> int:
+    """Delete every file in the store that no registered version owns. Gives how many. Raises OSError."""
+    return store.sweep(path for (path,) in registry.db.execute("SELECT path FROM artifact WHERE removed_at IS NULL"))
 
 
 def repair_views(store: Store, state: dict[str, Committed]) -> None:

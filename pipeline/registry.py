@@ -84,13 +84,16 @@ class Registry:
         except sqlite3.DatabaseError as error:
             raise _broken(error) from None
         try:
-            registry._check()
+            version = registry._check()
         except sqlite3.DatabaseError as error:
             registry.close()
             raise _broken(error) from None
         except RegistryError:
             registry.close()
             raise
+        if version == 0:  # a run was killed before its first transaction: there is no registry yet
+            registry.close()
+            return None
         return registry
 
     def close(self) -> None:

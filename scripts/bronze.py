@@ -42,7 +42,7 @@ def status(project: Project) -> Answer:
 
 def psql(project: Project, arguments: list[str]) -> int:
     """Open psql on the bronze database; the embedded server lives as long as it does."""
-    from warehouse.bronze.psql import psql as run
+    from warehouse.bronze.console import psql as run
 
     return run(_settings(project), arguments)
 

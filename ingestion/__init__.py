@@ -1,0 +1,1 @@
+"""Connectors: how bytes and pages come in. One folder per source: extract, records, schema.json."""

@@ -1,0 +1,1 @@
+"""Blood pressure CSVs of any tool, read by declarative presets."""

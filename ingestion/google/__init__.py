@@ -1,0 +1,1 @@
+"""What every Google source shares: credentials, retries, Drive, Sheets."""

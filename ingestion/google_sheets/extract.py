@@ -1,0 +1,34 @@
+"""The blood pressure sheet comes in: saved files from `inbox/google_sheets/`, and the live sheet when one is set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.stage import Inputs, Outputs, Report
+from ingestion.google.installed import google_libraries
+from ingestion.inbox import copy_inbox, member_name
+from ingestion.reports import joined
+
+
+def fingerprint(settings: Mapping[str, Any]) -> str | None:
+    """Changes when the sheet does; None without a sheet or when Drive does not say (then it is read every time)."""
+    if not settings["google_sheets_bp_id"]:
+        return None
+    with google_libraries():
+        from ingestion.google_sheets.live_sheet import sheet_state
+    return sheet_state(settings)
+
+
+def extract(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
+    """Role `inbox` and the live sheet → collection `raw`; a worksheet becomes `live/<title>.json`.
+
+    Settings: google_sheets_bp_id, google_sheets_worksheets, google_api_endpoint; secret google_credentials.
+    Raises SourceDenied, SourceUnavailable.
+    """
+    dropped = copy_inbox(inputs, outputs)
+    if not settings["google_sheets_bp_id"]:
+        return dropped
+    with google_libraries():
+        from ingestion.google_sheets.live_sheet import fetch_sheet
+    return joined(dropped, fetch_sheet(outputs, settings, [member_name(f.name) for f in inputs.many("inbox")]))

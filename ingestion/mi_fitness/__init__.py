@@ -1,0 +1,1 @@
+"""Mi Fitness: the Xiaomi account export, from a Drive folder or the inbox."""

@@ -1,0 +1,33 @@
+"""Mi Fitness exports come in: from `inbox/mi_fitness/`, and from a Google Drive folder when one is set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.stage import Inputs, Outputs, Report
+from ingestion.google.installed import google_libraries
+from ingestion.inbox import copy_inbox, member_name
+from ingestion.reports import joined
+
+
+def fingerprint(settings: Mapping[str, Any]) -> str | None:
+    """A digest that changes when the Drive folder's files do; None without a folder. Raises SourceDenied, SourceUnavailable."""
+    if not settings["mi_band_drive_folder_id"]:
+        return None
+    with google_libraries():
+        from ingestion.mi_fitness.drive_folder import folder_digest
+    return folder_digest(settings)
+
+
+def extract(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
+    """Role `inbox` and the Drive folder → collection `raw`. Drive files that have not changed are carried over, not fetched.
+
+    Settings: mi_band_drive_folder_id, google_api_endpoint; secret google_credentials. Raises SourceDenied, SourceUnavailable.
+    """
+    dropped = copy_inbox(inputs, outputs)
+    if not settings["mi_band_drive_folder_id"]:
+        return dropped
+    with google_libraries():
+        from ingestion.mi_fitness.drive_folder import fetch_folder
+    return joined(dropped, fetch_folder(outputs, settings, [member_name(f.name) for f in inputs.many("inbox")]))

@@ -1,0 +1,203 @@
+"""Raw artifacts → records and dead letters: the one loop every source's `records` step runs.
+
+A source brings a `parse` that streams what it finds in one raw artifact; this room checks each record against the source's JSON
+Schema, drops exact repeats (overlapping exports), writes both tables and counts every unit exactly once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+
+from config.errors import SourceRefused
+from config.stage import File, Finding, Inputs, Outputs, Report
+from config.tables import DEAD_LETTERS, RECORDS, TableWriter
+
+MAX_DEAD_LETTER = 1 << 20
+"""Larger offenders keep only their position; the raw artifact has the bytes."""
+MAX_RECORD = 16 << 20
+_FUTURE_SLACK = timedelta(days=1)
+
+
+class Record(NamedTuple):
+    """One raw JSON object out of a raw artifact."""
+
+    raw_id: str
+    """Identity within the source, from content where possible: an edited record keeps it."""
+    timestamp: datetime | None
+    """When it was measured, aware; None when the record does not say."""
+    raw: dict[str, Any]
+    """The record as received, JSON types only."""
+    position: str
+    """Where in the artifact: `line 12`, `data.csv line 12`, `Log!row 5`."""
+    revision: int = 0
+    """Among records of one raw_id the highest is the newest (a vendor's update time)."""
+    errors: tuple[str, ...] = ()
+    """Reason codes that make it invalid: kept, loaded to bronze, never normalized."""
+    warnings: tuple[str, ...] = ()
+    """Reason codes a person should know; the record is used."""
+    volatile: tuple[str, ...] = ()
+    """Keys of `raw` that change from export to export without meaning anything; ignored when telling repeats."""
+
+
+class DeadLetter(NamedTuple):
+    """Bytes that could not become a record."""
+
+    raw: bytes
+    reason: str
+    message: str
+    position: str
+
+
+class Layout(NamedTuple):
+    """Rows that are no data: title, header, blank; counted so that nothing vanishes."""
+
+    what: str
+    times: int = 1
+
+
+Parsed = Record | DeadLetter | Layout
+Parse = Callable[[File, Mapping[str, Any]], Iterator[Parsed]]
+"""Streams one raw artifact. Raises SourceRefused, before the first record, for a file that cannot be read at all."""
+
+
+def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse: Parse, schema: str) -> Report:
+    """Run `parse` over all raw artifacts (role `raw`); write roles `records` and `dead_letters`.
+
+    `schema`: path of the source's JSON Schema. A refused file becomes one dead letter and a finding; the others go on.
+    """
+    with open(schema, encoding="utf-8") as text:
+        check = jsonschema_rs.validator_for(json.load(text))
+    with (
+        outputs.open("records") as good,
+        outputs.open("dead_letters") as bad,
+        TableWriter(good, RECORDS) as records,
+        TableWriter(bad, DEAD_LETTERS) as dead,
+    ):
+        collector = _Collector(records, dead, check)
+        for file in inputs.many("raw"):
+            collector.take(file, parse, settings)
+    return collector.report()
+
+
+class _Collector:
+    """Counts and writes; one per run of a `records` step."""
+
+    def __init__(self, records: TableWriter, dead: TableWriter, check: Any) -> None:
+        self._records, self._dead, self._check = records, dead, check
+        self._seen: set[bytes] = set()
+        self._fates: Counter[str] = Counter()
+        self._findings: list[Finding] = []
+        self._index = 0
+
+    def take(self, file: File, parse: Parse, settings: Mapping[str, Any]) -> None:
+        self._index = 0
+        try:
+            for item in parse(file, settings):
+                self._index += 1
+                if isinstance(item, Record):
+                    self._record(item, file)
+                elif isinstance(item, DeadLetter):
+                    self._letter(item, file)
+                else:
+                    self._fates[f"unused:{item.what}"] += item.times
+        except SourceRefused as refused:
+            self._letter(DeadLetter(b"", refused.reason, refused.what, "file"), file, file.size)
+            self._findings.append({"code": refused.reason, "message": str(refused), "where": file.name, "count": 1})
+
+    def report(self) -> Report:
+        fates = dict(sorted(self._fates.items()))
+        return {
+            "rows": {"records": self._records.rows, "dead_letters": self._dead.rows},
+            "balance": {"unit": "row", "came": sum(fates.values()), "fates": fates},
+            "findings": self._findings,
+        }
+
+    def _record(self, record: Record, file: File) -> None:
+        try:
+            text = json_text(record.raw)
+        except (ValueError, RecursionError):
+            self._letter(
+                DeadLetter(repr(record.raw).encode("utf-8", "backslashreplace"), "not_json", _NOT_JSON, record.position), file
+            )
+            return
+        if len(text) > MAX_RECORD:
+            self._letter(DeadLetter(text.encode(), "too_big", "The record is larger than 16 MB.", record.position), file)
+            return
+        kept = text if not record.volatile else json_text({k: v for k, v in record.raw.items() if k not in record.volatile})
+        key = hashlib.blake2b(f"{len(record.raw_id)}:{record.raw_id}{kept}".encode(), digest_size=16).digest()
+        if key in self._seen:
+            self._fates["duplicate"] += 1
+            return
+        self._seen.add(key)
+        self._write(record, text, file)
+
+    def _write(self, record: Record, text: str, file: File) -> None:
+        errors = [*record.errors, *_schema_errors(self._check, record.raw), *_time_errors(record.timestamp, file)]
+        status = "invalid" if errors else "warning" if record.warnings else "valid"
+        stamp = record.timestamp.astimezone(UTC) if record.timestamp else None
+        self._records.append(
+            (
+                record.raw_id,
+                stamp,
+                text,
+                status,
+                [*errors, *record.warnings],
+                file.name,
+                file.sha256,
+                record.position,
+                self._index,
+                record.revision,
+            )
+        )
+        self._fates["accepted" if status != "invalid" else f"rejected:{errors[0]}"] += 1
+
+    def _letter(self, letter: DeadLetter, file: File, size: int | None = None) -> None:
+        raw = letter.raw if len(letter.raw) <= MAX_DEAD_LETTER else None
+        size = len(letter.raw) if size is None else size
+        self._dead.append((raw, size, letter.reason, letter.message, file.name, file.sha256, letter.position, self._index))
+        self._fates[f"rejected:{letter.reason}"] += 1
+
+
+_NOT_JSON = "The record holds a number or a text that JSON cannot hold."
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def json_text(value: Any) -> str:
+    """Compact JSON in key order of arrival; ValueError for NaN, infinities and lone surrogates."""
+    text = _ENCODER.encode(value)
+    if not text.isascii():
+        text.encode("utf-8")  # a lone surrogate has no bytes
+    return text
+
+
+def finite(value: Any) -> bool:
+    """Whether a parsed number can be stored: JSON's 1e400 becomes infinity in Python."""
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _schema_errors(check: Any, raw: dict[str, Any]) -> list[str]:
+    """`schema:<path>:<keyword>` per violation: never the value."""
+    if check.is_valid(raw):
+        return []
+    found = {
+        f"schema:{'.'.join(map(str, e.instance_path)) or '$'}:{e.schema_path[-1] if e.schema_path else 'invalid'}"
+        for e in check.iter_errors(raw)
+    }
+    return sorted(found)
+
+
+def _time_errors(stamp: datetime | None, file: File) -> list[str]:
+    """A record cannot have been measured after its file arrived."""
+    if stamp is None or file.arrived is None:
+        return []
+    return ["future"] if stamp > datetime.fromtimestamp(file.arrived, UTC) + _FUTURE_SLACK else []

@@ -1,0 +1,1 @@
+"""Processing: records become readings, readings are validated, validated readings become daily metrics."""

@@ -1,0 +1,162 @@
+"""The merge: validated readings of all kinds become one row per local day, and every reading learns what became of it.
+
+A day has a row when it has any validated reading of a known day; days are never invented. The rules are in `docs/domain.md`, daily metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from config.metrics import KINDS, METRICS
+from config.stage import Balance, Finding, Inputs, Outputs, Report
+from config.timezones import PersonZones
+from processing.aggregators import activity, blood_pressure, body, heart_rate, sleep
+from processing.aggregators.choice import ACCEPTED, CHOICES, CLOCK_RESET, FATES, Priority, frame_of
+from processing.aggregators.columns import COLUMNS, GROUPS, SCHEMA
+from processing.aggregators.home_protocol import PROTOCOL, protocol_weeks
+from processing.aggregators.spreadsheet import write_csv
+from processing.readings import Array, codes, has_flag, load, numbers, write
+
+MEDICATION = "medication start"
+"""The label of the day of the setting `med_start_date`."""
+_EXPECTED = ("systolic", "avg_hr", "total_duration", "steps")
+_EPOCH = date(1970, 1, 1)
+
+
+class Chosen(NamedTuple):
+    """The readings of every kind, each with its fate."""
+
+    tables: dict[str, pa.Table]
+    frames: dict[str, pd.DataFrame]
+    nights: list[sleep.Night]
+
+
+def merge(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
+    """The daily table as CSV and Parquet, the measuring weeks of the home protocol, and the choices behind every cell."""
+    chosen = choose({kind: load(inputs.many(kind), _metrics(kind)) for kind in KINDS}, settings)
+    daily, findings = _daily_table(chosen, settings)
+    weeks = protocol_weeks(blood_pressure.measurements(chosen.frames["blood_pressure"]), settings["home_bp_protocol"])
+    rows = {}
+    with outputs.open("csv") as sink:
+        rows["csv"] = write_csv(sink, daily)
+    with outputs.open("parquet") as sink:
+        rows["parquet"] = write(sink, daily, SCHEMA)
+    with outputs.open("protocol") as sink:
+        rows["protocol"] = write(sink, weeks, PROTOCOL)
+    balance = _balance(chosen)
+    with outputs.open("choices") as sink:
+        rows["choices"] = write(sink, _choices(chosen), CHOICES)
+    return {"rows": rows, "balance": balance, "findings": findings}
+
+
+def choose(tables: Mapping[str, pa.Table], settings: Mapping[str, Any]) -> Chosen:
+    """The fate of every reading. A day's fates follow from that day's readings alone, so any set of whole days may be asked."""
+    priority = Priority(settings["source_priority"])
+    frames = {kind: frame_of(table) for kind, table in tables.items()}
+    hours = settings["morning_hours"], settings["evening_hours"]
+    blood_pressure.choose(tables["blood_pressure"], frames["blood_pressure"], priority, *hours)
+    heart_rate.choose(frames["heart_rate"], priority)
+    nights = sleep.choose(tables["sleep"], frames["sleep"], priority)
+    signs = activity.worn(*(frames[kind] for kind in ("heart_rate", "sleep", "activity", "body")))
+    activity.choose(frames["activity"], priority, signs)
+    body.choose(frames["body"], priority)
+    for kind, frame in frames.items():
+        frame.loc[has_flag(tables[kind], "clock_reset"), "fate"] = CLOCK_RESET
+    return Chosen(dict(tables), frames, nights)
+
+
+def _daily_table(chosen: Chosen, settings: Mapping[str, Any]) -> tuple[pa.Table, list[Finding]]:
+    frames = chosen.frames
+    zones = PersonZones(settings["timezone"], settings["timezone_overrides"])
+    known = (frame.loc[frame["fate"] != CLOCK_RESET, "day"].unique() for frame in frames.values())
+    days = pd.Index(sorted({int(day) for of_kind in known for day in of_kind}), name="day", dtype="int64")
+    parts = [
+        blood_pressure.daily(frames["blood_pressure"], settings["bp_scheme"]),
+        heart_rate.daily(frames["heart_rate"]),
+        sleep.daily(chosen.nights, zones),
+        activity.daily(frames["activity"]),
+        body.daily(frames["body"]),
+    ]
+    table = pd.concat([part.reindex(days) for part in parts], axis=1)
+    table["date"] = days
+    sources = _sources(frames)
+    table["sources"] = [sources.get(day, "") for day in days]
+    table["missing_data_flag"] = table[list(_EXPECTED)].isna().any(axis=1)
+    labels, findings = _events(settings, days)
+    table["event"] = [labels.get(day) for day in days]
+    arrays = [_array(table[column.name], column.type) for column in COLUMNS]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA), findings
+
+
+def _array(values: pd.Series[Any], kind: pa.DataType) -> pa.Array:
+    """A column as it is written: real numbers to two decimals, missing ones null."""
+    if pa.types.is_floating(kind):
+        return pa.array(values.to_numpy(dtype=float).round(2), kind, from_pandas=True)
+    if pa.types.is_date(kind):
+        return pa.array(values.to_numpy(dtype=np.int32)).cast(kind)
+    return pa.array([None if pd.isna(value) else value for value in values.astype(object)], kind)
+
+
+def _sources(frames: Mapping[str, pd.DataFrame]) -> dict[int, str]:
+    """Day → `group=source/scope+…;…` of its accepted readings, in the order of GROUPS."""
+    found: dict[int, dict[str, set[str]]] = {}
+    for frame in frames.values():
+        used = frame.loc[frame["fate"] == ACCEPTED, ["day", "metric", "source", "scope"]].drop_duplicates()
+        for day, metric, source, scope in used.itertuples(index=False, name=None):
+            found.setdefault(int(day), {}).setdefault(metric, set()).add(f"{source}/{scope}")
+    return {day: _source_text(by_metric) for day, by_metric in found.items()}
+
+
+def _source_text(by_metric: Mapping[str, set[str]]) -> str:
+    groups = {group: sorted(set().union(*(by_metric.get(m, set()) for m in metrics))) for group, metrics in GROUPS.items()}
+    return ";".join(f"{group}={'+'.join(sources)}" for group, sources in groups.items() if sources)
+
+
+def _events(settings: Mapping[str, Any], days: pd.Index[int]) -> tuple[dict[int, str], list[Finding]]:
+    """Day → the labels of its events; a finding when an event lies on a day that has no row."""
+    marks = [(settings["med_start_date"], MEDICATION)] if settings["med_start_date"] else []
+    marks += [(event["date"], event["label"]) for event in settings["events"]]
+    labels: dict[int, list[str]] = {}
+    for day, label in marks:
+        labels.setdefault((date.fromisoformat(day) - _EPOCH) // timedelta(days=1), []).append(label)
+    outside = sum(len(at) for day, at in labels.items() if day not in days)
+    message = "Events lie on days without any reading, so the daily table does not show them."
+    findings: list[Finding] = [{"code": "event_without_day", "message": message, "count": outside}] if outside else []
+    return {day: "; ".join(dict.fromkeys(at)) for day, at in labels.items()}, findings
+
+
+def _choices(chosen: Chosen) -> pa.Table:
+    """All readings with fate and part, by day and then in the readings' order."""
+    parts = []
+    for kind in KINDS:
+        table, frame = chosen.tables[kind], chosen.frames[kind]
+        for name in ("fate", "part"):
+            words = frame[name].cat
+            table = table.append_column(name, _words(words.codes.to_numpy(), list(words.categories)))
+        parts.append(table.select(CHOICES.names))
+    whole = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+    order = np.lexsort((np.arange(whole.num_rows), codes(whole, "metric")[0], numbers(whole, "local_date")))
+    return whole.take(pa.array(order))
+
+
+def _words(found: Array, words: list[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(found, pa.int32(), mask=found < 0), pa.array(words, pa.string()))
+
+
+def _balance(chosen: Chosen) -> Balance:
+    counts = dict.fromkeys(FATES, 0)
+    for frame in chosen.frames.values():
+        for fate, count in frame["fate"].value_counts().items():
+            counts[str(fate)] += int(count)
+    came = sum(table.num_rows for table in chosen.tables.values())
+    return {"unit": "reading", "came": came, "fates": {fate: n for fate, n in counts.items() if n or fate == ACCEPTED}}
+
+
+def _metrics(kind: str) -> set[str]:
+    return {name for name, metric in METRICS.items() if metric.kind == kind}

@@ -1,0 +1,1 @@
+"""Operator tools: mock data, inspection, maintenance."""

@@ -1,0 +1,1 @@
+"""One invented year of one invented person, and a writer per vendor layout."""

@@ -1,0 +1,1 @@
+"""Where the data rests: bronze (PostgreSQL), every record as received."""

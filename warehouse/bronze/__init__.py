@@ -1,0 +1,1 @@
+"""Bronze: every record of every source in its own PostgreSQL table, loaded exactly once."""

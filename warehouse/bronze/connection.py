@@ -1,0 +1,218 @@
+"""The one way to a database session: the configured server, else the embedded one; never one in place of the other.
+
+A configured server that cannot be reached is an error. Falling back would split a person's data over two stores. No message
+carries a connection string, a host, a user or a password.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import conninfo, sql
+from psycopg.rows import TupleRow
+
+from config.errors import WarehouseError
+from warehouse.bronze import server
+from warehouse.bronze.ledger import Load
+
+Connection = psycopg.Connection[TupleRow]
+
+_log = logging.getLogger(__name__)
+_CONNECT_SECONDS = 5
+_WAITS = (0.2, 0.6, 1.5)
+"""Seconds before the next attempt."""
+_OLDEST = 150000
+_SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "iso_8601",
+    "lock_timeout": "30s",
+    "statement_timeout": "1h",
+    "idle_in_transaction_session_timeout": "15min",
+}
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+_CAUSES = (
+    (r"password|authentication|pg_hba|role .* does not exist", "refuses the credentials", "Check user and password", False),
+    (r"database .* does not exist", "does not have this database", "Create it or correct the name", False),
+    (r"too many (clients|connections)|remaining connection slots", "has no free connection", "Close some or try again", True),
+    (
+        r"SSL|TLS|certificate",
+        "refuses this kind of encryption",
+        "Set sslmode in DATABASE_URL (verify-full over the internet)",
+        False,
+    ),
+    (r"translate host|name or service|nodename", "has a host name nobody knows", "Correct the host", True),
+)
+
+
+@contextmanager
+def connect(settings: Mapping[str, Any], *, create: bool = True) -> Iterator[Connection]:
+    """A session on the database of `settings` (`database`, `data_dir`); autocommit, UTC, with timeouts.
+
+    The embedded server stays up until this process ends. `create=False` never makes an embedded database.
+    Raises WarehouseError when it cannot be reached.
+    """
+    session = open_session(settings, create=create)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def open_session(settings: Mapping[str, Any], *, create: bool = True) -> Connection:
+    """Like `connect`, for the caller to close."""
+    configured = normal_dsn(settings["database"])
+    if configured:
+        return _knock(lambda: configured)
+    if not create and not server.exists(settings["data_dir"]):
+        raise WarehouseError("There is no bronze database yet.", "Run the pipeline once.")
+
+    def embedded() -> str:
+        return server.lease(settings["data_dir"])  # each time: a server that died meanwhile is started again
+
+    try:
+        return _knock(embedded)
+    except _MissingError:
+        if not create:
+            raise
+    _create_database(embedded())
+    return _knock(embedded)
+
+
+def normal_dsn(text: str) -> str:
+    """A connection string as libpq reads it; `postgresql+driver://` of other tools loses its driver."""
+    return re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", text.strip())
+
+
+def is_embedded(settings: Mapping[str, Any]) -> bool:
+    """No server is configured."""
+    return not normal_dsn(settings["database"])
+
+
+def exposed(session: Connection) -> bool:
+    """Does this session cross the public internet without encryption?"""
+    try:
+        address = ipaddress.ip_address(session.info.hostaddr)
+    except ValueError:
+        return False
+    return address.is_global and not session.pgconn.ssl_in_use
+
+
+def all_loads_of(settings: Mapping[str, Any]) -> list[Load]:
+    """Every load in the database of `settings`. Makes nothing; WarehouseError when it cannot be reached."""
+    with connect(settings, create=False) as session:
+        return _all_loads(session)
+
+
+def all_loads(dsn: str) -> list[Load] | None:
+    """Every load in the database at `dsn`; None when it cannot say."""
+    try:
+        with _knock(lambda: dsn) as session:
+            return _all_loads(session)
+    except (psycopg.Error, WarehouseError):
+        return None
+
+
+def _all_loads(session: Connection) -> list[Load]:
+    try:
+        found = session.execute("SELECT to_regclass('bronze_loads') IS NOT NULL").fetchone()
+        if not found or not found[0]:
+            return []
+        rows = session.execute(
+            "SELECT source, target_table, file_hash, loader_version, environment = 'example' FROM bronze_loads"
+            " WHERE to_regclass(quote_ident(target_table)) IS NOT NULL"
+        ).fetchall()
+    except psycopg.Error as error:
+        raise refused(error) from None
+    return [(r[0], r[1], r[2], r[3], r[4]) for r in rows]
+
+
+def refused(error: psycopg.Error) -> WarehouseError:
+    """What the database answered, by its SQLSTATE: its own words may quote a value."""
+    code = error.sqlstate or "connection lost"
+    mends = {
+        "42P01": "A shared bronze table was removed by hand: restore it, or drop all bronze tables and run again.",
+        "42501": "Grant the role CREATE on the schema and the bronze tables.",
+        "53100": "The server's disk is full: make room and run again.",
+        "57014": "A statement ran into its time limit: look for locks, or raise statement_timeout, and run again.",
+        "55P03": "Another session holds the table: end it and run again.",
+        "25006": "The server is read-only (a replica?): point DATABASE_URL at the primary.",
+    }
+    return WarehouseError(f"PostgreSQL refused ({code}).", mends.get(code, "Run again; if it stays, look into the server's log."))
+
+
+def pause(seconds: float) -> None:
+    """Sleep that long and up to half of it more by chance: two clients do not knock in step."""
+    time.sleep(seconds * (1 + secrets.randbelow(1000) / 2000))
+
+
+class _MissingError(WarehouseError):
+    """The server is there, the database is not."""
+
+
+def _knock(dsn: Callable[[], str]) -> Connection:
+    """Connect in at most 5 s per attempt; four attempts when the reason may pass. `dsn` is asked before each."""
+    for wait in (*_WAITS, None):
+        try:
+            return _prepare(psycopg.connect(_complete(dsn()), autocommit=True, prepare_threshold=None))
+        except psycopg.Error as error:
+            problem, passing = _unreachable(str(error))
+        if wait is None or not passing:
+            raise problem
+        pause(wait)
+    raise AssertionError("unreachable")
+
+
+def _complete(dsn: str) -> str:
+    """With timeouts, keepalive and our name; what the person has set himself stays."""
+    try:
+        given = conninfo.conninfo_to_dict(dsn)
+    except psycopg.Error:
+        raise WarehouseError("DATABASE_URL is no connection string.", "Example: postgresql://user@host:5432/pdp") from None
+    wanted: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": "pdp", **_KEEPALIVE}
+    return conninfo.make_conninfo(**{**wanted, **given, "client_encoding": "utf8"})
+
+
+def _unreachable(said: str) -> tuple[WarehouseError, bool]:
+    for pattern, what, mend, passing in _CAUSES:
+        if re.search(pattern, said, re.IGNORECASE):
+            kind = _MissingError if "database" in pattern else WarehouseError
+            return kind(f"The PostgreSQL server {what}.", f"{mend}, then run again."), passing
+    return WarehouseError(
+        "The PostgreSQL server cannot be reached.",
+        "Start it or correct DATABASE_URL (PG_HOST, PG_PORT); without both the embedded database is used. Then run again.",
+    ), True
+
+
+def _prepare(session: Connection) -> Connection:
+    """Check that it can hold bronze and set the session up; a psycopg.Error here means it was lost again."""
+    try:
+        if session.info.server_version < _OLDEST:
+            raise WarehouseError("The PostgreSQL server is older than 15.", "Upgrade it or use the embedded database.")
+        if session.info.parameter_status("server_encoding") != "UTF8":
+            raise WarehouseError("The database is not encoded in UTF-8.", "Create it with ENCODING 'UTF8'.")
+        for name, value in _SESSION.items():  # after connecting: connection poolers refuse startup options
+            session.execute("SELECT set_config(%s, %s, false)", (name, value))
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _create_database(dsn: str) -> None:
+    target = conninfo.conninfo_to_dict(dsn)["dbname"]
+    try:
+        with _knock(lambda: conninfo.make_conninfo(dsn, dbname="postgres")) as session:
+            session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(str(target))))
+    except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+        return  # another loader was first
+    except psycopg.Error as error:
+        raise refused(error) from None
