@@ -17,6 +17,8 @@ def clean(text: str) -> str:
 
 def fold(text: str) -> str:
     """`Tętno ` and `TE̜TNO` alike: compatibility form, case folded, accents off, blanks single."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     lowered = unicodedata.normalize("NFKC", text).casefold().translate(_STROKES)
     bare = "".join(c for c in unicodedata.normalize("NFD", lowered) if not unicodedata.combining(c))
     return clean(bare)

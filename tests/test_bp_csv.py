@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

@@ -69,7 +69,7 @@ _SCENES = st.one_of(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(_SCENES, max_size=14), st.randoms(use_true_random=False))
 def test_every_reading_has_one_fate_and_order_leaves_no_trace(
     tmp_path_factory: Any, scenes: list[list[Row]], random: Any
@@ -91,7 +91,7 @@ def test_every_reading_has_one_fate_and_order_leaves_no_trace(
     assert Counter(c["fate"] for c in one.choices) == one.fates
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(_SCENES, min_size=1, max_size=12))
 def test_a_days_fates_follow_from_that_days_readings_alone(tmp_path_factory: Any, scenes: list[list[Row]]) -> None:
     folder = tmp_path_factory.mktemp("local")

@@ -62,6 +62,8 @@ class _Reader:
 
     def __init__(self, choice: Choice, zones: PersonZones, user: str | None) -> None:
         self._choice, self._zones, self._user = choice, zones, user
+        self._unit = choice.unit
+        self._header = [fold(name) for name in choice.header]
         self._names = [name.strip() or f"column {i}" for i, name in enumerate(choice.header, 1)]
 
     def read(self, lines: list[Line | DeadLetter]) -> list[Parsed]:
@@ -87,7 +89,7 @@ class _Reader:
         return line if len(line.cells) == len(self._names) else ragged(line, len(self._names))
 
     def _is_header(self, line: Line) -> bool:
-        return [fold(c) for c in line.cells] == [fold(c) for c in self._choice.header]
+        return len(line.cells) == len(self._header) and all(fold(c) == h for c, h in zip(line.cells, self._header, strict=True))
 
     def _refuse_shifted(self, data: list[Line | Parsed]) -> None:
         """One field more than the header in every row: which value belongs to which name is anybody's guess."""
@@ -112,7 +114,7 @@ class _Reader:
             fields.setdefault("user", self._user)
         raw = {
             "preset": preset.name,
-            "unit": self._choice.unit,
+            "unit": self._unit,
             "decimal": preset.decimal,
             "ownUser": preset.own_user,
             "fields": fields,

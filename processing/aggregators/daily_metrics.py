@@ -1,6 +1,6 @@
 """The merge: validated readings of all kinds become one row per local day, and every reading learns what became of it.
 
-A day has a row when it has any validated reading of a known day; days are never invented. The rules are in `docs/domain.md`, daily metrics.
+A day has a row when it has any validated reading whose day is known; days are never invented. Rules: `docs/domain.md`.
 """
 
 from __future__ import annotations

@@ -287,21 +287,40 @@ def _settle_pid_file(cluster: Cluster) -> None:
     program = os.path.basename(command_of(pid).partition(" ")[0]) if pid else ""
     if not pid or program.rstrip(":") in {"postgres", "postmaster"}:
         return  # some server: PostgreSQL itself decides whether it may start beside it
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # our own zombie
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not _still_counts(pid):
         return
-    except PermissionError:
-        pass
     deadline = time.monotonic() + _STOP_LIMIT
     while any_named(_token(cluster)):  # backends of the killed server still hold the cluster
         if time.monotonic() > deadline:
             raise WarehouseError("Processes of a killed database server do not end.", _MEND_LOG.format(log=cluster.log))
         time.sleep(0.1)
-    with suppress(FileNotFoundError):
-        os.unlink(_pid_path(cluster))
+    for path in (_pid_path(cluster), *_stale_socket(lines, pid)):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _still_counts(pid: int) -> bool:
+    """Would PostgreSQL take this pid for a living process? A zombie of ours is reaped first."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _stale_socket(lines: list[str], pid: int) -> list[str]:
+    """The socket and its lock file, if the lock names this very pid."""
+    found = os.path.join(lines[4] if len(lines) > 4 else "", f".s.PGSQL.{_PORT}")
+    try:
+        with open(found + ".lock", encoding="ascii", errors="replace") as text:
+            named = text.readline().strip()
+    except OSError:
+        return []
+    return [found, found + ".lock"] if named == str(pid) else []
 
 
 def _answers(folder: str) -> bool:

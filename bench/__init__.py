@@ -1,0 +1,1 @@
+"""Benchmarks: whole processes, interleaved; every figure in the README comes from here."""
