@@ -80,7 +80,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 def _bronze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("status", "psql"))
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="psql: passed on")
+    parser.add_argument("arguments", nargs="*", help="for psql, after --: passed on")
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:

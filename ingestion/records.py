@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -93,6 +92,7 @@ class _Collector:
     def __init__(self, records: TableWriter, dead: TableWriter, check: Any) -> None:
         self._records, self._dead, self._check = records, dead, check
         self._seen: set[bytes] = set()
+        self._newest: dict[bytes, tuple[int, bytes]] = {}
         self._fates: Counter[str] = Counter()
         self._findings: list[Finding] = []
         self._index = 0
@@ -131,13 +131,27 @@ class _Collector:
         if len(text) > MAX_RECORD:
             self._letter(DeadLetter(text.encode(), "too_big", "The record is larger than 16 MB.", record.position), file)
             return
-        kept = text if not record.volatile else json_text({k: v for k, v in record.raw.items() if k not in record.volatile})
-        key = hashlib.blake2b(f"{len(record.raw_id)}:{record.raw_id}{kept}".encode(), digest_size=16).digest()
-        if key in self._seen:
+        if self._is_repeat(record, text):
             self._fates["duplicate"] += 1
             return
-        self._seen.add(key)
         self._write(record, text, file)
+
+    def _is_repeat(self, record: Record, text: str) -> bool:
+        """Whether these very bytes were seen, or, with a revision, whether they say what the newest revision so far says.
+
+        A value that goes back (X, Y, X over three exports) is news, not a repeat of the first X.
+        """
+        if not record.volatile:
+            key = _digest(f"{len(record.raw_id)}:{record.raw_id}{text}")
+            known = key in self._seen
+            self._seen.add(key)
+            return known
+        key = _digest(record.raw_id)
+        content = _digest(json_text({k: v for k, v in record.raw.items() if k not in record.volatile}))
+        newest = self._newest.get(key)
+        if newest is None or record.revision >= newest[0]:
+            self._newest[key] = (record.revision, content)
+        return newest is not None and newest[1] == content
 
     def _write(self, record: Record, text: str, file: File) -> None:
         errors = [*record.errors, *_schema_errors(self._check, record.raw), *_time_errors(record.timestamp, file)]
@@ -180,9 +194,8 @@ def json_text(value: Any) -> str:
     return text
 
 
-def finite(value: Any) -> bool:
-    """Whether a parsed number can be stored: JSON's 1e400 becomes infinity in Python."""
-    return not isinstance(value, float) or math.isfinite(value)
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _schema_errors(check: Any, raw: dict[str, Any]) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from config.errors import RegistryError, StoreError
+from config.errors import PDPError, RegistryError, StoreError
 
 APPLICATION_ID = 0x50445031  # "PDP1"
 NAME = "registry.db"
@@ -52,9 +53,8 @@ class Registry:
     def open(cls, data_dir: str) -> Registry:
         """Open for writing, creating or migrating as needed. Raises RegistryError and leaves the file alone when it cannot be trusted."""
         path = os.path.join(data_dir, NAME)
-        new = not os.path.exists(path)
-        if new:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not os.path.exists(path):
+            _create(path)
         elif os.path.getsize(path) == 0 and not _has(path + "-wal") and _has(os.path.join(data_dir, "store")):
             raise RegistryError(
                 "The registry is empty although the store is not: it was cut off or overwritten.",
@@ -62,13 +62,17 @@ class Registry:
             )
         elif (beside := cls.read(data_dir)) is not None:  # looked at without being able to touch it
             beside.close()
+        return cls._opened(path)
+
+    @classmethod
+    def _opened(cls, path: str) -> Registry:
         registry = cls(_connect(f"file:{_quoted(path)}"))
         try:
-            registry._prepare(data_dir)
+            registry._prepare()
         except sqlite3.DatabaseError as error:
             registry.close()
             raise _broken(error) from None
-        except RegistryError:
+        except PDPError:
             registry.close()
             raise
         return registry
@@ -152,7 +156,7 @@ class Registry:
         row = self.db.execute("SELECT leaves FROM identity WHERE id = ?", (identity_id,)).fetchone()
         return json.loads(row[0]) if row else []
 
-    def _prepare(self, data_dir: str) -> None:
+    def _prepare(self) -> None:
         if self.db.execute("PRAGMA schema_version").fetchone()[0] == 0:
             self.db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         if self.db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -160,14 +164,11 @@ class Registry:
         self.db.execute("PRAGMA synchronous = FULL")
         self.db.execute("PRAGMA foreign_keys = ON")
         version = self._check()
-        pending = _migrations()[version:]
-        for number, sql in enumerate(pending, version + 1):
+        for number, sql in enumerate(_migrations()[version:], version + 1):
             with self.atomic() as db:
                 for statement in _statements(sql):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {number}")
-        if pending:
-            sync_folder(data_dir)
 
     def _check(self) -> int:
         application = self.db.execute("PRAGMA application_id").fetchone()[0]
@@ -208,6 +209,22 @@ def sync_folder(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _create(path: str) -> None:
+    """Make an empty registry whole or not at all: a reader never meets one that is being made."""
+    tmp = path + ".tmp"
+    for side in ("", "-journal", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(tmp + side)
+    fd = os.open(tmp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        Registry._opened(tmp).close()
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(tmp, path)
+    sync_folder(os.path.dirname(path))
 
 
 def _connect(uri: str) -> sqlite3.Connection:

@@ -49,8 +49,10 @@ def _checked(project: Project, name: str) -> dict[str, Any]:
     messages = [f"{files} files in the inbox"] if files else []
     live = bool(source.live) and all(project.settings[setting] for setting in source.live)
     try:
-        if live:
-            needs = {setting: project.settings[setting] for setting in (*source.extract_settings, *source.secrets)}
+        if live or not source.live:
+            needs = {
+                setting: project.settings[setting] for setting in (*source.extract_settings, *source.settings, *source.secrets)
+            }
             messages += load(f"ingestion.{name}.check:check")(needs)
     except PDPError as error:
         return {"ok": False, "messages": [*messages, str(error)]}

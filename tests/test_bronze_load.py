@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from warehouse.bronze.status import status, verify
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with served(tmp_path_factory.mktemp("data")) as folder:
+        with connect(settings(folder)) as session:
+            schema.migrate(session)
         yield folder
 
 
@@ -297,19 +300,27 @@ def test_two_loaders_at_once_load_every_record_once(tmp_path: Path, data: Path, 
     assert verify(settings(data), {source: more["records"].sha256}) == []
 
 
-def test_a_loader_killed_at_any_moment_leaves_all_or_nothing(tmp_path: Path, data: Path, source: str, made: Artifacts) -> None:
+ROWS = 'INSERT INTO "bronze_'
+STEPS = ("COPY bronze_stage", "CREATE TEMP TABLE bronze_keys", ROWS, "committed")
+
+
+@pytest.mark.parametrize("step", STEPS, ids=("copy", "keys", "rows", "committed"))
+def test_a_loader_killed_in_the_middle_leaves_all_or_nothing(
+    tmp_path: Path, data: Path, source: str, made: Artifacts, step: str
+) -> None:
+    source = made.source = f"{source[:20]}_{STEPS.index(step)}"
     inputs = made.inputs([record(n) for n in range(3000)], [letter(4000)])
-    run(tmp_path, data, made.inputs([]))
-    for pause in (0.05, 0.2):
-        process = loader(data, inputs)
-        assert process.stdout
-        process.stdout.readline()
-        time.sleep(pause)
+    process = loader(data, inputs)
+    if step == "committed":
+        assert "balance" in said(process)
+    else:
+        seen_in(data, step)
         process.kill()
-        process.wait()
         process.communicate()
-        assert verify(settings(data), {}) == []
-        assert count(data, source) in {0, 3000}
+        assert process.returncode == -signal.SIGKILL
+    alone(data)
+    assert count(data, source) == (3000 if step == "committed" else 0)
+    assert verify(settings(data), {}) == []
     run(tmp_path, data, inputs)
     assert count(data, source) == 3000
     assert verify(settings(data), {source: inputs["records"].sha256}) == []
@@ -318,36 +329,23 @@ def test_a_loader_killed_at_any_moment_leaves_all_or_nothing(tmp_path: Path, dat
 def test_a_server_killed_during_the_load_is_started_again_and_the_load_is_exact(
     tmp_path: Path, source: str, made: Artifacts
 ) -> None:
-    inputs = made.inputs([record(n) for n in range(5000)])
+    inputs = made.inputs([record(n) for n in range(3000)])
     with served(tmp_path / "data") as data:
         run(tmp_path, data, made.inputs([]))
-        killer = threading.Timer(0.25, lambda: os.kill(postmaster(data), signal.SIGKILL))
-        killer.start()
+        hit = beside(lambda: os.kill(seen_in(data, ROWS) and postmaster(data), signal.SIGKILL))
         report = run(tmp_path, data, inputs)
-        killer.join()
-        assert report["balance"]["came"] == 5000
-        assert count(data, source) == 5000
+        hit()
+        assert report["balance"]["fates"] == {"accepted": 3000, "duplicate": 0}
+        assert count(data, source) == 3000
         assert verify(settings(data), {source: inputs["records"].sha256}) == []
 
 
 def test_a_session_ended_by_the_server_is_loaded_again(tmp_path: Path, data: Path, source: str, made: Artifacts) -> None:
     run(tmp_path, data, made.inputs([]))
     inputs = made.inputs([record(n) for n in range(3000)])
-    stop = threading.Event()
-    hits: list[int] = []
-
-    def terminate() -> None:
-        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pdp' AND query LIKE 'COPY%%'"
-        while not stop.is_set() and not hits:
-            hits.extend(len(sql(data, query)) * [1])
-            time.sleep(0.002)
-
-    thread = threading.Thread(target=terminate)
-    thread.start()
+    hit = beside(lambda: sql(data, "SELECT pg_terminate_backend(%s)", seen_in(data, ROWS)))
     report = run(tmp_path, data, inputs)
-    stop.set()
-    thread.join()
-    assert hits
+    assert hit() == [(True,)]
     assert report["balance"]["fates"] == {"accepted": 3000, "duplicate": 0}
     assert count(data, source) == 3000
 
@@ -444,6 +442,37 @@ def test_verify_sees_lost_altered_and_missing_rows(tmp_path: Path, data: Path, s
     sql(data, "DELETE FROM bronze_loads WHERE source = %s", source)
     sql(data, "DELETE FROM bronze_dead_letters WHERE source = %s", source)
     assert mine() == [f"bronze_{source}: the table is missing."]
+
+
+def seen_in(data: Path, step: str) -> int:
+    """Waits until a loader runs a statement that begins like this; gives its backend's pid."""
+    query = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'pdp' AND state = 'active' AND ltrim(query, E'\\n') LIKE %s"
+    )
+    deadline = time.monotonic() + 60
+    with server.embedded(str(data)) as dsn, psycopg.connect(dsn, autocommit=True) as session:
+        while time.monotonic() < deadline:
+            found = session.execute(query, (step + "%",)).fetchone()
+            if found:
+                return int(found[0])
+    raise AssertionError(f"no loader was seen in {step}")
+
+
+def alone(data: Path) -> None:
+    """Waits until the backends of killed loaders have ended: only then is what they left behind final."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pdp' AND state <> 'idle'"
+    deadline = time.monotonic() + 30
+    while sql(data, query) != [(0,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def beside(act: Callable[[], Any]) -> Callable[[], Any]:
+    """Runs `act` in a thread; the function it gives waits for the outcome, and raises what it raised."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(act)
+    pool.shutdown(wait=False)
+    return future.result
 
 
 def postmaster(data: Path) -> int:

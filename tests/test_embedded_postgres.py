@@ -187,6 +187,20 @@ def test_a_killed_server_is_recovered_and_what_was_committed_is_there(made: Path
     assert pid(made) is None
 
 
+def test_a_killed_server_whose_zombie_another_client_keeps_is_started_again(made: Path) -> None:
+    user = python(USE, str(made))  # it started the server and never reaps it
+    assert user.stdout
+    user.stdout.readline()
+    served = pid(made)
+    assert served
+    os.kill(served, signal.SIGKILL)
+    eventually(lambda: Path(f"/proc/{served}/stat").read_text().rpartition(") ")[2][0] == "Z")
+    with connect(settings(made)) as session:
+        assert session.execute("SELECT 1").fetchone() == (1,)
+    user.kill()
+    user.communicate()
+
+
 def test_an_interrupted_creation_never_looks_like_a_database(data: Path) -> None:
     user = python(USE, str(data))
     eventually(lambda: any((data / "postgres").glob("pg*.tmp/base")))
