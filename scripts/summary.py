@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from config.sources import SOURCES
 from pipeline.orchestrator import Outcome, Run
 from scripts.project import Project
 
@@ -86,7 +88,7 @@ def _findings(outcomes: Iterable[Outcome]) -> list[str]:
     found = [(o.node, f) for o in outcomes for f in o.report.get("findings", [])]
     lines = [f"    {node:<34}{f.get('message', f.get('code', ''))}{_where(f)}" for node, f in found[:20]]
     if len(found) > 20:
-        lines.append(f"    … and {len(found) - 20} more: python main.py status --json")
+        lines.append(f"    … and {len(found) - 20} more: status --json")
     return ["", "  Worth knowing:", *lines] if lines else []
 
 
@@ -104,7 +106,7 @@ def _places(project: Project) -> list[str]:
     lines = []
     if os.path.exists(table):
         lines.append(f"  Daily table   {_short(table)}")
-    lines.append("  Bronze        python main.py bronze psql")
+    lines.append(f"  Bronze        {command()} bronze psql")
     lines.append(f"  Inbox         {_short(os.path.join(project.data_dir, 'inbox'))}/<source>/")
     return lines
 
@@ -115,14 +117,20 @@ def _advice(run: Run, project: Project) -> list[str]:
         lines.append("  These are synthetic examples. To see your own data, drop an export into the inbox and run again:")
     lines += [f"  {source.name} is left out: {source.hint}." for source in project.left_out]
     if project.examples:
-        lines += [f"    {s}" for s in ("inbox/google_sheets/", "inbox/mi_fitness/", "inbox/bp_csv/")]
+        lines += [f"    {_short(os.path.join(project.data_dir, 'inbox', name))}/" for name in SOURCES]
     if not project.examples and project.settings["timezone"] == "UTC":
         lines.append("  Days are counted in UTC. Set TIMEZONE to where you live, for example TIMEZONE=Europe/Warsaw.")
     if run.status == "failed":
         lines.append("  What succeeded stands. Mend the above and run again: only what is missing runs.")
     else:
-        lines.append("  Next: python main.py status · lineage processed/merged/merged_daily_metrics.csv · verify")
+        lines.append(f"  Next: {command()} status · lineage {_TABLE} · verify")
     return lines
+
+
+def command() -> str:
+    """How this program was called, to be typed again."""
+    interpreter = os.path.relpath(sys.executable)
+    return f"{'python' if interpreter.startswith('..') else interpreter} main.py"
 
 
 def _short(path: str) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -140,3 +143,51 @@ def said(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return out.strip()
+
+
+class CommitCutter:
+    """A relay in front of the server that cuts the connection, once, at the COMMIT of a load.
+
+    `arrives`: the COMMIT reaches the server and succeeds, its answer is lost; else it never arrives.
+    """
+
+    def __init__(self, folder: Path, target: str, arrives: bool) -> None:
+        self.arrives, self.cuts = arrives, 0
+        self._target = target
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / ".s.PGSQL.5432"))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client, socket.socket(socket.AF_UNIX) as backend:
+                backend.connect(self._target)
+                self._relay(client, backend)
+
+    def _relay(self, client: socket.socket, backend: socket.socket) -> None:
+        loading = False
+        while True:
+            for side in select.select([client, backend], [], [])[0]:
+                data = side.recv(1 << 16)
+                if not data:
+                    return
+                loading = loading or b"INSERT INTO bronze_loads" in data
+                if side is client and loading and not self.cuts and b"COMMIT\0" in data:
+                    self.cuts += 1
+                    if self.arrives:
+                        backend.sendall(data)
+                        backend.recv(1 << 16)
+                    return
+                (backend if side is client else client).sendall(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +15,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from config.errors import WarehouseError
-from tests.postgres_bench import Artifacts, letter, python, record, said, served, settings, sql
+from tests.postgres_bench import Artifacts, CommitCutter, letter, python, record, said, served, settings, sql
 from tests.stage_bench import StageBench
 from warehouse.bronze import schema, server
 from warehouse.bronze.connection import connect
@@ -348,6 +350,26 @@ def test_a_session_ended_by_the_server_is_loaded_again(tmp_path: Path, data: Pat
     assert hit() == [(True,)]
     assert report["balance"]["fates"] == {"accepted": 3000, "duplicate": 0}
     assert count(data, source) == 3000
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_commit_whose_answer_is_lost_is_decided_by_the_ledger(
+    tmp_path: Path, data: Path, source: str, made: Artifacts, arrives: bool
+) -> None:
+    source = made.source = f"{source[:20]}_{arrives}".lower()
+    inputs = made.inputs([record(n) for n in range(50)], [letter(60)])
+    with server.embedded(str(data)) as dsn, tempfile.TemporaryDirectory() as folder:
+        host = conninfo_to_dict(dsn)["host"]
+        cutter = CommitCutter(Path(folder), f"{host}/.s.PGSQL.5432", arrives)
+        try:
+            report = run(tmp_path, data, inputs, database=make_conninfo(dsn, host=folder))
+        finally:
+            cutter.close()
+    assert cutter.cuts == 1
+    assert report["balance"]["fates"] == {"accepted": 50, "duplicate": 0}  # ours, not "already loaded"
+    assert report["rows"] == {f"bronze_{source}": 50, "bronze_dead_letters": 1}
+    assert count(data, source) == 50
+    assert verify(settings(data), {source: inputs["records"].sha256}) == []
 
 
 def test_a_lock_held_too_long_is_waited_for_and_then_named(tmp_path: Path, data: Path, source: str, made: Artifacts) -> None:
