@@ -47,5 +47,13 @@ def psql(project: Project, arguments: list[str]) -> int:
     return run(_settings(project), arguments)
 
 
+def leave(project: Project) -> None:
+    """Stop an embedded server whose last client was killed and could not."""
+    from warehouse.bronze.server import stop_if_unused
+
+    if not project.settings["database"]:
+        stop_if_unused(project.data_dir)
+
+
 def _settings(project: Project) -> dict[str, Any]:
     return {name: project.settings[name] for name in ("database", "data_dir", "environment")}

@@ -73,6 +73,10 @@ def _execute(project: Project, selection: Selection, options: argparse.Namespace
     finally:
         if tell is not None:
             tell.close()
+    if any(o.stage == "bronze" and o.action in {"ran", "failed"} for o in run.outcomes):
+        from scripts.bronze import leave
+
+        leave(project)
     if options.debug:
         for outcome in run.outcomes:
             print(outcome.details, end="", file=sys.stderr)

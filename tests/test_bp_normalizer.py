@@ -178,3 +178,8 @@ def test_any_cells_give_a_whole_pair_or_none(high: Any, low: Any, unit: str | No
 def test_a_decimal_comma_is_never_a_thousands_separator(whole: int, hundredths: int) -> None:
     assert read_number(f"{whole},{hundredths:02d}").value == pytest.approx(whole + hundredths / 100)
     assert read_number(f"{whole},{hundredths:03d}").reason == "bad_number"
+
+
+def test_a_negative_number_is_no_pressure() -> None:
+    assert read_pair("120", "-80", None).reason == "bad_number"
+    assert read_pair(1.0, -1, None) == Pair(reason="bad_number", field="diastolic")

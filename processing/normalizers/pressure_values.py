@@ -91,6 +91,8 @@ def read_pair(systolic: Any, diastolic: Any, unit: str | None, decimal: str | No
     if high.value is None or low.value is None:
         missing = None if high.value is low.value else "systolic" if high.value is None else "diastolic"
         return Pair(reason="half_reading" if missing else None, field=missing)
+    if high.value < 0 or low.value < 0:
+        return Pair(reason="bad_number", field="systolic" if high.value < 0 else "diastolic")
     if high.value == 0 or low.value == 0:
         return Pair(reason="zero", field="systolic" if high.value == 0 else "diastolic")
     units = {u for u in (high.unit, low.unit) if u} or ({unit} if unit else set())
@@ -102,7 +104,7 @@ def read_pair(systolic: Any, diastolic: Any, unit: str | None, decimal: str | No
 def read_pulse(cell: Any, decimal: str | None = None) -> Number:
     """Beats a minute; 0 means that none were counted (`zero`)."""
     number = read_number(cell, decimal)
-    if number.unit:
+    if number.unit or (number.value is not None and number.value < 0):
         return Number(reason="bad_number")
     return Number(reason="zero") if number.value == 0 else number
 

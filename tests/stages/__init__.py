@@ -1,0 +1,1 @@
+"""Stage functions for tests that run the engine in this process."""
