@@ -62,20 +62,7 @@ class Registry:
             )
         elif (beside := cls.read(data_dir)) is not None:  # looked at without being able to touch it
             beside.close()
-        return cls._opened(path)
-
-    @classmethod
-    def _opened(cls, path: str) -> Registry:
-        registry = cls(_connect(f"file:{_quoted(path)}"))
-        try:
-            registry._prepare()
-        except sqlite3.DatabaseError as error:
-            registry.close()
-            raise _broken(error) from None
-        except PDPError:
-            registry.close()
-            raise
-        return registry
+        return _opened(path)
 
     @classmethod
     def read(cls, data_dir: str) -> Registry | None:
@@ -156,7 +143,8 @@ class Registry:
         row = self.db.execute("SELECT leaves FROM identity WHERE id = ?", (identity_id,)).fetchone()
         return json.loads(row[0]) if row else []
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Set the connection up for writing and bring the schema up to date, each migration in its own transaction."""
         if self.db.execute("PRAGMA schema_version").fetchone()[0] == 0:
             self.db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         if self.db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -211,6 +199,19 @@ def sync_folder(path: str) -> None:
         os.close(fd)
 
 
+def _opened(path: str) -> Registry:
+    registry = Registry(_connect(f"file:{_quoted(path)}"))
+    try:
+        registry.prepare()
+    except sqlite3.DatabaseError as error:
+        registry.close()
+        raise _broken(error) from None
+    except PDPError:
+        registry.close()
+        raise
+    return registry
+
+
 def _create(path: str) -> None:
     """Make an empty registry whole or not at all: a reader never meets one that is being made."""
     tmp = path + ".tmp"
@@ -219,7 +220,7 @@ def _create(path: str) -> None:
             os.unlink(tmp + side)
     fd = os.open(tmp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        Registry._opened(tmp).close()
+        _opened(tmp).close()
         os.fsync(fd)
     finally:
         os.close(fd)

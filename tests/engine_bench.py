@@ -25,7 +25,8 @@ def main():
             print(json.dumps([[f.node, f.action, [list(r) for r in f.reasons]] for f in pipeline.plan(selection)]))
         else:
             run = pipeline.run(selection, spec["jobs"])
-            print(json.dumps([[o.node, o.action, [list(r) for r in o.reasons], o.error, o.details, list(o.warnings)] for o in run.outcomes]))
+            rows = [[o.node, o.action, [list(r) for r in o.reasons], o.error, o.details, list(o.warnings)] for o in run.outcomes]
+            print(json.dumps(rows))
     except PDPError as error:
         print(json.dumps({{"error": type(error).__name__, "text": str(error)}}))
 if __name__ == "__main__":
