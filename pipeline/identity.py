@@ -47,6 +47,9 @@ def input_hash(node: Node, inputs: list[tuple[str, str, str]], identity: NodeIde
         [
             VERSION,
             node.name,
+            node.run,
+            node.remote,
+            [list(pair) for pair in (*node.inputs.items(), *node.files.items())],  # in order: `roles()` shows it
             sorted(inputs),
             sorted(node.outputs.items()),
             identity.code.id,
