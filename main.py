@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
+_FLAGS = ("--json", "--debug")
 _COMMANDS = ("plan", "status", "lineage", "verify", "source", "bronze")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code: 0 done, 1 a node failed, 2 usage or settings, 75 try again, 130/143 stopped."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    command = next((a for a in arguments if not a.startswith("-")), "run")
-    options = _parser(command if command in _COMMANDS else "run").parse_args(
-        [a for a in arguments if a != command] if command in _COMMANDS else arguments
-    )
+    command = next(((n, a) for n, a in enumerate(arguments) if a not in _FLAGS), (0, "run"))
+    if command[1] in _COMMANDS:
+        del arguments[command[0]]
+        options = _parser(command[1]).parse_args(arguments)
+    else:
+        options = _parser("run").parse_args(arguments)
     os.umask(0o077)
     from config.errors import PDPError
     from scripts import commands
@@ -25,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return commands.dispatch(options)
     except PDPError as error:
         if options.debug:
-            raise
+            traceback.print_exc()
         print(f"{error.what}\n{error.mend}".strip(), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as stop:
@@ -88,10 +92,9 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("give a number of at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("give a whole number of at least 1, such as 2")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
 
 NOT_FOR_NODES = frozenset(
     """
-    log_level database_url pg_host pg_port pg_db pg_user pg_pass google_application_credentials google_credentials_base64
+    database_url pg_host pg_port pg_db pg_user pg_pass google_application_credentials google_credentials_base64
     google_drive_state_folder_id state_url state_key dashboard_password_hash api_key api_host csv_url aws_endpoint_url
     """.split()  # noqa: SIM905 - a table reads better than a list
 )

@@ -82,6 +82,8 @@ class Report(TypedDict, total=False):
     """Rows written, by output role (for a collection: by `role/member`)."""
     balance: Balance
     findings: list[Finding]
+    refused: dict[str, int]
+    """Parts of records refused beyond the fates, by reason: a record whose pulse was usable may have lost its pressures."""
 
 
 class Stage(Protocol):

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 
 from pipeline.commit import begin_run
-from pipeline.recovery import recover
+from pipeline.recovery import tidy
 from pipeline.registry import Artifact, Registry
 from pipeline.store import Store
 
@@ -31,17 +31,23 @@ def remove(registry: Registry, store: Store, artifacts: list[Artifact]) -> None:
         db.executemany(
             "DELETE FROM node_state WHERE attempt_id IN (SELECT attempt_id FROM attempt_output WHERE artifact_id = ?)", gone
         )
-    recover(registry, store)
+    _end(registry, store, run_id)
 
 
 def forget(registry: Registry, store: Store, wanted: Callable[[str], bool]) -> int:
     """Take nodes out of force, with their plain names; versions and rows stay. Gives how many."""
-    state = registry.state()
-    nodes = [name for name in state if wanted(name)]
+    nodes = [name for name in registry.state() if wanted(name)]
     if nodes:
+        run_id = uuid.uuid4().hex
+        begin_run(registry, run_id, json.dumps({"forget": len(nodes)}))
         with registry.atomic() as db:
             db.executemany("DELETE FROM node_state WHERE node = ?", [(n,) for n in nodes])
-        for name in nodes:
-            for _, artifact in state[name].outputs:
-                store.hide(artifact.name)
+        _end(registry, store, run_id)
     return len(nodes)
+
+
+def _end(registry: Registry, store: Store, run_id: str) -> None:
+    """Bring disk and views in line with the rows, then close the run: killed before that, recovery does the same."""
+    tidy(registry, store)
+    with registry.atomic() as db:
+        db.execute("UPDATE run SET status = 'succeeded', ended_at = ? WHERE id = ?", (time.time(), run_id))

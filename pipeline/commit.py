@@ -13,7 +13,7 @@ from pipeline.handles import Written
 from pipeline.identity import Identity
 from pipeline.node import Node
 from pipeline.planner import Decision, Reason
-from pipeline.recovery import sweep
+from pipeline.recovery import tidy
 from pipeline.registry import Artifact, Committed, Registry
 from pipeline.store import Store
 from pipeline.worker import Result
@@ -73,7 +73,7 @@ class Commit:
                 "UPDATE attempt SET state = 'committed', seconds = ?, rows = ?, peak_rss = ?, report = ? WHERE id = ?",
                 (result.seconds, sum(rows.values()) if rows else None, result.peak_rss, json.dumps(report), attempt_id),
             )
-            db.execute("INSERT OR REPLACE INTO node_state VALUES (?, ?)", (node.name, attempt_id))
+            _put_in_force(db, node.name, attempt_id)
         identity = decision.identity
         done = Committed(
             attempt_id, node.name, decision.key, identity.code.id, identity.settings.id, identity.environment.id, outputs
@@ -86,7 +86,7 @@ class Commit:
         self._littered = True
         with self._registry.atomic() as db:
             db.execute(
-                "UPDATE attempt SET state = 'failed', seconds = ?, peak_rss = ?, error = ? WHERE id = ?",
+                "UPDATE attempt SET state = 'failed', seconds = ?, peak_rss = ?, error = ? WHERE id = ? AND state = 'started'",
                 (result.seconds, result.peak_rss, result.error, attempt_id),
             )
 
@@ -95,7 +95,7 @@ class Commit:
         assert decision.attempt is not None
         self._begin_run()
         with self._registry.atomic() as db:
-            db.execute("INSERT OR REPLACE INTO node_state VALUES (?, ?)", (node.name, decision.attempt.id))
+            _put_in_force(db, node.name, decision.attempt.id)
             db.execute(
                 "INSERT INTO event (at, run_id, attempt_id, kind, data) VALUES (?, ?, ?, 'restored', ?)",
                 (time.time(), self._run_id, decision.attempt.id, _reasons(decision.reasons)),
@@ -107,7 +107,7 @@ class Commit:
         """Close the run's row, if one was opened. As long as leftovers cannot be removed it stays open: the next start tries again."""
         if self._littered:
             try:
-                sweep(self._registry, self._store)
+                tidy(self._registry, self._store)
             except OSError:
                 return
         if self._begun:
@@ -122,6 +122,8 @@ class Commit:
 
     def _place(self, w: Written, rows: int | None) -> tuple[Artifact, bool]:
         """(artifact, is it to be registered): bytes that a version already has make no new one."""
+        if w.tmp is not None and os.stat(w.tmp).st_size != w.size:
+            raise StageError("An output changed after the stage had ended.", "Close every file before returning.")
         row = self._registry.db.execute(
             "SELECT id, name, version, sha256, size, rows, path, created_at, removed_at FROM artifact WHERE name = ? AND sha256 = ?",
             (w.name, w.sha256),
@@ -150,12 +152,16 @@ class Commit:
             return False
 
     def _refresh_views(self, before: Committed | None, after: Committed) -> None:
-        for _, artifact in after.outputs:
-            self._store.show(artifact)
+        """The commit has happened: a view that cannot be moved is litter for the end of the run, not a failure of the node."""
         names = {a.name for _, a in after.outputs}
-        for _, artifact in before.outputs if before else []:
-            if artifact.name not in names:
-                self._store.hide(artifact.name)
+        try:
+            for _, artifact in after.outputs:
+                self._store.show(artifact)
+            for _, artifact in before.outputs if before else []:
+                if artifact.name not in names:
+                    self._store.hide(artifact.name)
+        except OSError:
+            self._littered = True
 
 
 def begin_run(registry: Registry, run_id: str, selection: str) -> None:
@@ -167,6 +173,17 @@ def begin_run(registry: Registry, run_id: str, selection: str) -> None:
             "INSERT INTO run (id, started_at, selection, host, pid, status) VALUES (?, ?, ?, ?, ?, 'running')",
             (run_id, time.time(), selection, platform.node(), os.getpid()),
         )
+
+
+def _put_in_force(db: Any, node: str, attempt_id: str) -> None:
+    """From now on the attempt's artifacts are what their names mean: a node that made one of them before (it was renamed) steps back."""
+    db.execute(
+        "DELETE FROM node_state WHERE node <> ? AND attempt_id IN (SELECT o.attempt_id FROM attempt_output o JOIN artifact f ON "
+        "f.id = o.artifact_id WHERE f.name IN (SELECT g.name FROM attempt_output p JOIN artifact g ON g.id = p.artifact_id "
+        "WHERE p.attempt_id = ?))",
+        (node, attempt_id),
+    )
+    db.execute("INSERT OR REPLACE INTO node_state VALUES (?, ?)", (node, attempt_id))
 
 
 def _register(db: Any, artifact: Artifact, attempt_id: str, now: float) -> Artifact:

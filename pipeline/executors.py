@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ def make_executor(jobs: int) -> Executor:
 def kill_workers(executor: Executor) -> None:
     """End a pool's processes at once: their outputs are temporary files that the recovery removes."""
     for process in list((getattr(executor, "_processes", None) or {}).values()):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started itself
         process.kill()
         process.join()
 
@@ -42,6 +45,7 @@ def _begin_worker(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.umask(0o077)
+    os.setpgrp()
     if sys.platform == "linux":
         import ctypes
 

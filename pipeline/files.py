@@ -78,6 +78,7 @@ class Files:
 
     def save(self, registry: Registry) -> None:
         """Write what was learnt to the cache; nothing when nothing was."""
+        self._fresh = {key: kept for key, kept in self._fresh.items() if key == _readable(key)}  # the others have no text to store
         if not self._fresh:
             return
         with registry.atomic() as db:
@@ -110,7 +111,12 @@ def below(root: str, pattern: str) -> list[tuple[str, str]]:
         return [(pattern, path)] if os.path.isfile(path) else []
     prefix = pattern[:-2]
     base = os.path.join(root, pattern[:-3])
-    return sorted((prefix + name, path) for name, path in _walk(base, ""))
+    return sorted((prefix + _readable(name), path) for name, path in _walk(base, ""))
+
+
+def _readable(name: str) -> str:
+    """A file name whose bytes are no text, as text: it can be refused by name, never stored as it is."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 _SKIPPED_PREFIXES = (".", "~$")

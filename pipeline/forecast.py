@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from config.errors import PDPError
 from pipeline.dag import Dag
 from pipeline.planner import Planner, Reason
 from pipeline.selection import Modes, Selection
@@ -44,10 +43,9 @@ def _one(dag: Dag, planner: Planner, selection: Selection, modes: Modes, name: s
         return Forecast(name, node.stage, "skip", [])
     if moving := [u for u in upstream if u.action == "run"]:
         return Forecast(name, node.stage, "run", [Reason("upstream", u.node, "runs first") for u in moving])
-    forced = selection.force is not None and (not selection.force or name in selection.force)
     try:
-        decision = planner.decide(node, forced)
-    except (PDPError, OSError) as error:
+        decision = planner.decide(node, selection.forces(name))
+    except Exception as error:  # noqa: BLE001 - one node that cannot be judged is told as such
         return Forecast(name, node.stage, "blocked", [Reason("data", name, sentence(error))])
     if decision.attempt is not None:
         planner.settle(node, decision.attempt.outputs)

@@ -6,6 +6,7 @@ The shapes are those of `config.stage`; a stage never sees anything else of the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -184,6 +185,8 @@ class _HashingFile(io.FileIO):
         if not self.closed:
             try:
                 os.fsync(self.fileno())
+                if os.fstat(self.fileno()).st_size != self.size:
+                    self.broken = OSError(errno.EIO, "the file is not what was written to it")
             except OSError as error:
                 self.broken = error  # never synced again: the kernel may have dropped the pages
             super().close()

@@ -9,14 +9,14 @@ import heapq
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from graphlib import TopologicalSorter
 from typing import Any, NamedTuple
 
-from config.errors import InputMoved, PDPError
+from config.errors import InputMoved
 from pipeline.commit import Commit
 from pipeline.dag import Dag
-from pipeline.executors import kill_workers
+from pipeline.executors import kill_workers, make_executor
 from pipeline.node import Node, is_collection
 from pipeline.planner import Decision, Planner, Reason
 from pipeline.registry import Artifact, Committed
@@ -43,6 +43,8 @@ class Outcome(NamedTuple):
     reasons: tuple[Reason, ...] = ()
     report: Mapping[str, Any] = {}
     warnings: tuple[str, ...] = ()
+    held: bool = False
+    """Not looked at: its committed outputs were taken as they are."""
 
 
 class Run(NamedTuple):
@@ -65,19 +67,20 @@ class _Running(NamedTuple):
 class Orchestrator:
     """Executes one run, under the run lock."""
 
-    def __init__(
-        self, dag: Dag, planner: Planner, commit: Commit, run_id: str, executor: Executor, jobs: int, listener: Listener
-    ) -> None:
+    def __init__(self, dag: Dag, planner: Planner, commit: Commit, run_id: str, jobs: int, listener: Listener) -> None:
         self._dag = dag
         self._planner = planner
         self._commit = commit
         self._run_id = run_id
-        self._executor = executor
         self._jobs = max(jobs, 1)
-        self._tell = listener
+        self._at_once = self._jobs
+        self._executor = make_executor(self._jobs)
+        self._listener = listener
         self._outcomes: dict[str, Outcome] = {}
         self._settled: list[str] = []
         self._running: dict[Future[Result], _Running] = {}
+        self._again: list[Node] = []
+        """Nodes whose worker was lost, to be tried once more."""
 
     def run(self, selection: Selection) -> Run:
         """Run the selection. Raises KeyboardInterrupt when stopped: running nodes are dropped, what is committed stays."""
@@ -92,15 +95,19 @@ class Orchestrator:
             while sorter.is_active():
                 for name in sorter.get_ready():
                     heapq.heappush(queue, (rank[name], name))
-                if queue and len(self._running) < self._jobs:
+                if queue and len(self._running) < self._at_once:
                     self._begin(self._dag.nodes[heapq.heappop(queue)[1]], modes, selection)
                 elif self._running:
                     self._collect()
+                elif self._again:
+                    self._decide(self._again.pop(), forced=False, retried=True)
                 while self._settled:
                     sorter.done(self._settled.pop())
         except BaseException:
             kill_workers(self._executor)
             raise
+        finally:
+            self._executor.shutdown()
         outcomes = [self._outcomes[n] for n in self._dag.order if n in self._outcomes]
         failed = any(o.action in {"failed", "blocked"} for o in outcomes)
         self._commit.end(failed)
@@ -113,8 +120,7 @@ class Orchestrator:
         elif node.name in modes.held:
             self._hold(node)
         else:
-            forced = selection.force is not None and (not selection.force or node.name in selection.force)
-            self._decide(node, forced)
+            self._decide(node, selection.forces(node.name))
 
     def _hold(self, node: Node) -> None:
         attempt = self._planner.hold(node)
@@ -124,6 +130,7 @@ class Orchestrator:
             )
         else:
             self._stand(node, "skipped", attempt)
+            self._outcomes[node.name] = self._outcomes[node.name]._replace(held=True)
 
     def _decide(self, node: Node, forced: bool, retried: bool = False) -> None:
         try:
@@ -134,7 +141,7 @@ class Orchestrator:
                 self._stand(node, "restored", self._commit.restore(node, decision, self._planner.state.get(node.name)), decision)
             else:
                 self._submit(node, decision, retried)
-        except (PDPError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a node's declaration leads to, the others go on
             self._settle(node, "failed", error=sentence(error))
 
     def _submit(self, node: Node, decision: Decision, retried: bool) -> None:
@@ -147,7 +154,11 @@ class Orchestrator:
         task = Task(node, inputs, planner.needs(node), planner.previous(node), planner.store.root, self._run_id, attempt_id)
         self._commit.start(node, decision, attempt_id)
         self._tell("node_started", {"node": node.name, "stage": node.stage, "reasons": [r._asdict() for r in decision.reasons]})
-        self._running[self._executor.submit(execute, task)] = _Running(node, decision, attempt_id, retried)
+        running = _Running(node, decision, attempt_id, retried)
+        try:
+            self._running[self._executor.submit(execute, task)] = running
+        except BrokenExecutor:
+            self._worker_died(running)
 
     def _collect(self) -> None:
         """Wait for at least one running node and settle it."""
@@ -156,9 +167,23 @@ class Orchestrator:
             running = self._running.pop(future)
             try:
                 result = future.result()
-            except Exception:  # noqa: BLE001 - a broken pool, whatever broke it
-                result = Result(0.0, [], {}, 0, "A worker process died. Give it more memory, or use fewer --jobs.")
-            self._finish(running, result)
+            except BrokenExecutor:
+                self._worker_died(running)
+            else:
+                self._finish(running, result)
+
+    def _worker_died(self, running: _Running) -> None:
+        """The pool is gone and with it what ran beside the culprit. What is left of the run goes one at a time: only the culprit fails."""
+        kill_workers(self._executor)
+        self._executor.shutdown(wait=False)
+        self._executor = make_executor(max(self._jobs, 2))
+        self._at_once = 1
+        dead = Result(0.0, [], {}, 0, "Its worker process died. Give it more memory, or look into what it calls.")
+        self._commit.fail(running.attempt_id, dead)
+        if running.retried:
+            self._settle(running.node, "failed", running.attempt_id, dead, running.decision, error=dead.error)
+        else:
+            self._again.append(running.node)
 
     def _finish(self, running: _Running, result: Result) -> None:
         node, decision, attempt_id, retried = running
@@ -180,7 +205,7 @@ class Orchestrator:
         node, decision, attempt_id, _ = running
         try:
             done = self._commit.succeed(node, decision, attempt_id, result, self._planner.state.get(node.name))
-        except (PDPError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the transaction is rolled back; the others go on
             failed = result._replace(error=sentence(error), written=[])
             self._commit.fail(attempt_id, failed)
             return failed
@@ -226,8 +251,19 @@ class Orchestrator:
             | ({"error": error} if error else {}),
         )
 
+    def _tell(self, event: str, facts: Mapping[str, Any]) -> None:
+        """A listener that fails (its pipe is closed) is not listened to any more; the run goes on."""
+        try:
+            self._listener(event, facts)
+        except Exception:  # noqa: BLE001
+            self._listener = _nobody
+
     def _bad(self, name: str) -> bool:
         return name in self._outcomes and self._outcomes[name].action in {"failed", "blocked"}
+
+
+def _nobody(event: str, facts: Mapping[str, Any]) -> None:
+    """Nobody listens."""
 
 
 def _rows(node: Node, result: Result | None, outputs: tuple[Artifact, ...]) -> int | None:

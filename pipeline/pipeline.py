@@ -97,7 +97,7 @@ class Pipeline:
             return artifacts
 
     def forget(self, wanted: Callable[[str], bool]) -> int:
-        """Take nodes out of force: they count as never run, and their plain names go. Versions and rows stay."""
+        """Take nodes out of force, with their plain names. Versions and rows stay, so a later run may restore instead of running."""
         from pipeline.clean import forget
 
         with self._writing() as registry:
@@ -117,19 +117,25 @@ class Pipeline:
     def _writing(self) -> Iterator[Registry]:
         umask = os.umask(0o077)  # everything below the data root is private
         try:
-            os.makedirs(self.data_dir, mode=0o700, exist_ok=True)
+            self._make_data_dir()
             with lock.exclusive(self.data_dir):
                 registry = Registry.open(self.data_dir)
                 try:
                     yield registry
                 finally:
                     registry.close()
+        finally:
+            os.umask(umask)
+
+    def _make_data_dir(self) -> None:
+        try:
+            os.makedirs(self.data_dir, mode=0o700, exist_ok=True)
+            if os.stat(self.data_dir).st_mode & 0o066:
+                os.chmod(self.data_dir, 0o700)
         except OSError as error:
             raise StoreError(
                 f"The data directory cannot be used: {error.strerror}.", "Mend that, or choose another DATA_DIR."
             ) from error
-        finally:
-            os.umask(umask)
 
     def _planner(self, registry: Registry | None) -> Planner:
         files = Files(registry, self.data_dir)
@@ -138,13 +144,11 @@ class Pipeline:
 
     def _execute(self, registry: Registry, planner: Planner, selection: Selection, jobs: int, listener: Listener) -> Run:
         from pipeline.commit import Commit
-        from pipeline.executors import make_executor
         from pipeline.orchestrator import Orchestrator
 
         run_id = uuid.uuid4().hex
         commit = Commit(registry, planner.store, planner.files, run_id, json.dumps(selection._asdict()))
-        with make_executor(jobs) as executor:
-            run = Orchestrator(self.dag, planner, commit, run_id, executor, jobs, listener).run(selection)
+        run = Orchestrator(self.dag, planner, commit, run_id, jobs, listener).run(selection)
         planner.identities.save(registry)
         planner.files.save(registry)
         return run

@@ -12,7 +12,7 @@ from pipeline.identity import Identities, NodeIdentity, input_hash
 from pipeline.node import Node, is_collection
 from pipeline.registry import Artifact, Committed, Registry
 from pipeline.store import Store
-from pipeline.worker import load
+from pipeline.worker import ask
 
 
 class Reason(NamedTuple):
@@ -168,7 +168,7 @@ class Planner:
         """The remote's fingerprint; "" when it has none to give, None when the node reads no remote."""
         if node.remote is None:
             return None
-        found = load(node.remote)(self.needs(node))
+        found = ask(node.remote, self.needs(node))
         return str(found) if found else ""
 
     def _sink_lost(self, node: Node, reads: list[Read]) -> str:
@@ -177,7 +177,7 @@ class Planner:
         inputs: dict[str, list[tuple[str, str, int | None]]] = {role: [] for role in node.inputs}
         for r in reads:
             inputs.setdefault(r.role, []).append((r.name, r.sha256, r.artifact.version if r.artifact else None))
-        return "" if load(node.sink)(inputs, self.needs(node)) else "the database"
+        return "" if ask(node.sink, inputs, self.needs(node)) else "the database"
 
     def _damaged(self, attempt: Committed) -> str:
         return next((a.name for _, a in attempt.outputs if not self._whole(a)), "")

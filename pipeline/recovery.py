@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from pipeline.registry import Committed, Registry
@@ -15,26 +16,27 @@ def recover(registry: Registry, store: Store) -> int:
     """
     if registry.db.execute("SELECT 1 FROM run WHERE status = 'running' LIMIT 1").fetchone() is None:
         return 0
-    removed = sweep(registry, store)
-    state = registry.state()
-    repair_views(store, state)
-    _hide_stale_views(registry, store, state)
+    removed = tidy(registry, store)
     with registry.atomic() as db:
         db.execute("UPDATE attempt SET state = 'aborted', error = 'interrupted' WHERE state = 'started'")
         db.execute("UPDATE run SET status = 'interrupted', ended_at = ? WHERE status = 'running'", (time.time(),))
     return removed
 
 
-def sweep(registry: Registry, store: Store) -> int:
-    """Delete every file in the store that no registered version owns. Gives how many. Raises OSError."""
-    return store.sweep(path for (path,) in registry.db.execute("SELECT path FROM artifact WHERE removed_at IS NULL"))
+def tidy(registry: Registry, store: Store) -> int:
+    """Delete every file in the store that no registered version owns and set the views right. Gives the files. Raises OSError."""
+    removed = store.sweep(path for (path,) in registry.db.execute("SELECT path FROM artifact WHERE removed_at IS NULL"))
+    state = registry.state()
+    repair_views(store, state)
+    _hide_stale_views(registry, store, state)
+    return removed
 
 
 def repair_views(store: Store, state: dict[str, Committed]) -> None:
-    """Make every plain name mean what the registry says."""
+    """Make every plain name mean what the registry says. One that cannot be set (a folder is in its place) is `verify`'s to tell."""
     for attempt in state.values():
         for _, artifact in attempt.outputs:
-            if not store.shows(artifact):
+            with contextlib.suppress(OSError):
                 store.show(artifact)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from config.errors import UsageError
 from pipeline.dag import Dag
 
 
@@ -20,6 +21,10 @@ class Selection(NamedTuple):
     force: tuple[str, ...] | None = None
     """Nodes that run in any case; `()` means all of them."""
 
+    def forces(self, node: str) -> bool:
+        """Whether this node runs in any case."""
+        return self.force is not None and (not self.force or node in self.force)
+
 
 class Modes(NamedTuple):
     """Per node: looked at or held; the others are left out."""
@@ -34,6 +39,10 @@ class Modes(NamedTuple):
             return cls(set(), set())
         first = dag.stage_index(selection.only_stage or selection.start_stage or dag.stages[0])
         last = dag.stage_index(selection.only_stage or selection.until_stage or dag.stages[-1])
+        if first > last:
+            raise UsageError(
+                f"Stage {dag.stages[first]!r} comes after stage {dag.stages[last]!r}.", "Start with the earlier one."
+            )
         hold = {dag.node(n).name for n in selection.hold_nodes}
         for name in selection.force or ():
             dag.node(name)

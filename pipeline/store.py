@@ -18,6 +18,7 @@ from pipeline.registry import Artifact, sync_folder
 
 FOLDER = "store"
 TMP = ".tmp"
+_RESERVED = frozenset((FOLDER, "registry.db", "registry.db-wal", "registry.db-shm", "postgres", "inbox"))
 
 
 def refuse_unsafe(name: str) -> None:
@@ -29,7 +30,8 @@ def refuse_unsafe(name: str) -> None:
         and name.isprintable()
         and "\\" not in name
         and unicodedata.normalize("NFC", name) == name
-        and not parts[0].startswith((FOLDER, "."))
+        and parts[0] not in _RESERVED
+        and not parts[0].startswith(".")
     )
     if not safe:
         raise StoreError("A file has a name that is not safe to keep.", "Rename it: plain letters, digits, dots and dashes.")
@@ -88,12 +90,12 @@ class Store:
             _prune(os.path.dirname(view), self.root)
 
     def views_below(self, prefix: str) -> Iterator[str]:
-        """Names of the links standing below a plain folder."""
+        """Names of the links into the store that stand at or below a plain name; other people's links are theirs."""
         base = os.path.join(self.root, *prefix.strip("/").split("/"))
-        for folder, _, files in os.walk(base):
-            for file in files:
-                if os.path.islink(os.path.join(folder, file)):
-                    yield os.path.relpath(os.path.join(folder, file), self.root).replace(os.sep, "/")
+        found = [base] if os.path.islink(base) else [os.path.join(f, n) for f, _, names in os.walk(base) for n in names]
+        for path in found:
+            if os.path.islink(path) and FOLDER in os.readlink(path).split(os.sep):
+                yield os.path.relpath(path, self.root).replace(os.sep, "/")
 
     def stored(self) -> Iterator[str]:
         """Relative paths of everything that lies in the store."""

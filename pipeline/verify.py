@@ -24,7 +24,7 @@ def verify(registry: Registry | None, data_dir: str) -> list[str]:
         fault = _fault(store.path(path), sha, size)
         if fault and _still_there(registry, name, version):
             problems.append(f"{name}@v{version} {fault}.")
-    if not busy:
+    if not busy and not lock.is_held(data_dir):
         problems += [f"The store holds {path}, which nobody registered." for path in sorted(stored - {r[4] for r in rows})]
         problems += _views(registry, store)
         if registry.db.execute("SELECT 1 FROM run WHERE status = 'running'").fetchone():

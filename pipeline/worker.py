@@ -6,6 +6,7 @@ A worker gets plain data and gives plain data; it writes blobs and touches no re
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 import time
@@ -56,7 +57,7 @@ def execute(task: Task) -> Result:
         report: Report = stage(StageInputs(task.inputs, collections), outputs, Declared(task.settings)) or Report()
         _check(report)
         return Result(time.monotonic() - began, outputs.finish(), report, _peak_rss())
-    except Exception as error:  # noqa: BLE001 - the boundary: one node's failure must not stop the others
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary: one node's failure must not stop the others
         outputs.discard()
         return Result(time.monotonic() - began, [], {}, _peak_rss(), sentence(error), _details(error))
     except BaseException:
@@ -79,11 +80,15 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, PDPError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        where = f" ({os.path.basename(error.filename)})" if isinstance(error.filename, str) else ""
-        return f"The disk or network refused: {error.strerror}{where}. Mend that, then run again."
+        return f"The disk or network refused: {error.strerror}{_folder(error)}. Mend that, then run again."
     if isinstance(error, MemoryError):
         return "The node ran out of memory. Give it more, or feed it less at once."
     return f"{type(error).__name__} in {_place(error)}. Run again with --debug to see where."
+
+
+def _folder(error: OSError) -> str:
+    """The folder a file error is about; the file's own name is a person's, and not told."""
+    return f" (in {os.path.basename(os.path.dirname(error.filename)) or '.'})" if isinstance(error.filename, str) else ""
 
 
 def _place(error: BaseException) -> str:
@@ -102,7 +107,26 @@ def _details(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
+def ask(ref: str, *arguments: Any) -> Any:
+    """Call a node's fingerprint or sink function. Whatever foreign it raises becomes a StageError without its text."""
+    function = load(ref)
+    try:
+        return function(*arguments)
+    except (PDPError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise StageError(sentence(error)) from error
+
+
 def _check(report: Report) -> None:
+    """The report must be plain data and its sums must fit."""
+    rows = report.get("rows", {})
+    if not all(isinstance(n, int) for n in rows.values()):
+        raise StageError("The stage reports a row count that is no number.", "Mend the stage.")
+    try:
+        json.dumps(report, allow_nan=False)
+    except (TypeError, ValueError):
+        raise StageError("The stage reports something that is not plain data.", "Mend the stage.") from None
     balance = report.get("balance")
     if balance is not None and sum(balance["fates"].values()) != balance["came"]:
         raise BalanceError(

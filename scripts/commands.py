@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import Any
 
 from config.errors import UsageError
+from config.sources import SOURCES
 from pipeline import Selection
 from scripts.project import Project, open_project
 
@@ -67,7 +69,8 @@ def _execute(project: Project, selection: Selection, options: argparse.Namespace
     from scripts import summary
     from scripts.events import listener
 
-    tell = listener(quiet=False, level=_log_level())
+    _keep_private(project.data_dir)
+    tell = listener(quiet=False, level=str(project.settings["log_level"]))
     try:
         run = project.pipeline.run(selection, options.jobs, tell)
     finally:
@@ -90,6 +93,9 @@ def _execute(project: Project, selection: Selection, options: argparse.Namespace
 
 
 def _clean(project: Project, options: argparse.Namespace) -> int:
+    if options.sources or options.start_stage or options.until_stage or options.only_stage:
+        raise UsageError("--clean takes no sources and no stages: it removes all generated artifacts.", "Leave them out.")
+
     def wanted(name: str) -> bool:
         return options.raw or not name.startswith("raw/")
 
@@ -110,9 +116,9 @@ def _selection(project: Project, options: argparse.Namespace) -> Selection:
         raise UsageError("--only-stage stands alone.", "Use either it, or --start-stage and --until-stage.")
     if options.resume and (earlier := _unfinished(project)):
         return earlier
-    force, sources = options.force, list(options.sources)
+    force = options.force
     return project.selection(
-        sources,
+        list(options.sources),
         start_stage=options.start_stage,
         until_stage=options.until_stage,
         only_stage=options.only_stage,
@@ -143,7 +149,8 @@ def _unfinished(project: Project) -> Selection | None:
     return Selection(**asked)
 
 
-def _log_level() -> str:
-    import os
-
-    return os.environ.get("LOG_LEVEL", "INFO").upper()
+def _keep_private(data_dir: str) -> None:
+    """What people make below the data root with their own umask is theirs alone, too."""
+    for folder in (os.path.join(data_dir, "inbox"), *(os.path.join(data_dir, "inbox", name) for name in SOURCES)):
+        if os.path.isdir(folder) and os.stat(folder).st_mode & 0o077 and os.stat(folder).st_uid == os.geteuid():
+            os.chmod(folder, 0o700)

@@ -41,7 +41,7 @@ def text(run: Run, project: Project, reports: Mapping[str, Mapping[str, Any]]) -
     """The summary. `reports` are the stored reports of the attempts in force."""
     lines = [_headline(run, project), *_failures(run.outcomes)]
     if any(o.action in {"ran", "restored"} for o in run.outcomes):
-        lines += ["", *_stages(run.outcomes), *_refused(run.outcomes, reports), *_findings(run.outcomes)]
+        lines += ["", *_stages(run.outcomes), *_refused(run.outcomes, project), *_findings(run.outcomes)]
     lines += _warnings(run.outcomes)
     lines += ["", *_places(project), *_advice(run, project)]
     return "\n".join(lines)
@@ -50,9 +50,15 @@ def text(run: Run, project: Project, reports: Mapping[str, Mapping[str, Any]]) -
 def _headline(run: Run, project: Project) -> str:
     actions = Counter(o.action for o in run.outcomes)
     whose = "the shipped examples" if project.examples else f"{len(project.sources)} source{'s' * (len(project.sources) != 1)}"
+    held = sum(o.held for o in run.outcomes)
     if set(actions) <= {"skipped"}:
+        if held:
+            looked = len(run.outcomes) - held
+            return f"Nothing to do among the {looked} nodes looked at; {held} not looked at ({run.seconds:.2f} s)."
         return f"Nothing to do: all {len(run.outcomes)} nodes over {whose} are up to date ({run.seconds:.2f} s)."
-    done = ", ".join(f"{actions[a]} {a}" for a in ("ran", "restored", "skipped", "failed", "blocked") if actions[a])
+    actions["skipped"] -= held
+    actions["not looked at"] = held
+    done = ", ".join(f"{n} {a}" for a in ("ran", "restored", "skipped", "not looked at", "failed", "blocked") if (n := actions[a]))
     return f"{'Done' if run.status == 'succeeded' else 'Not all done'}: {done} over {whose} in {run.seconds:.1f} s."
 
 
@@ -72,16 +78,30 @@ def _stages(outcomes: list[Outcome]) -> list[str]:
     return lines
 
 
-def _refused(outcomes: Iterable[Outcome], reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What did not get through, by node and reason."""
+def _refused(outcomes: Iterable[Outcome], project: Project) -> list[str]:
+    """What did not get through in the nodes that ran, whole or in part, by node and reason, and where it is kept."""
     lines: list[str] = []
     for o in outcomes:
-        fates = (o.report or reports.get(o.attempt or "", {})).get("balance", {}).get("fates", {})
-        bad = {k.removeprefix("rejected:"): n for k, n in fates.items() if k.startswith("rejected:") and n}
-        if bad:
-            reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(bad.items(), key=lambda p: -p[1]))
-            lines.append(f"    {o.node:<34}{sum(bad.values()):>7,}   {reasons}")
+        fates = o.report.get("balance", {}).get("fates", {}) if o.action == "ran" else {}
+        bad = Counter({k.removeprefix("rejected:"): n for k, n in fates.items() if k.startswith("rejected:")})
+        parts = Counter(o.report.get("refused", {}) if o.action == "ran" else {})
+        bad.update(parts)
+        if not bad.total():
+            continue
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(bad.items(), key=lambda p: (-p[1], p[0])) if n)
+        lines.append(f"    {o.node:<34}{bad.total():>7,}   {reasons}")
+        told = [f"{parts.total():,} of them parts of records, whose other parts are judged apart"] * bool(parts) + _kept(o, project)
+        lines += [f"    {'':<34}{'':>7}   {line}" for line in told]
     return ["", "  Refused, kept with the reason:", *lines] if lines else []
+
+
+def _kept(outcome: Outcome, project: Project) -> list[str]:
+    """Where a node's refused rows are to be found."""
+    if outcome.stage == "bronze":
+        return ["in bronze_dead_letters"]
+    names = [a.name for a in outcome.outputs]
+    files = [n for n in names if n.endswith(".rejected.parquet")] or [n for n in names if n.startswith("records/")]
+    return [f"in {' and '.join(_short(os.path.join(project.data_dir, n)) for n in files)}"] if files else []
 
 
 def _findings(outcomes: Iterable[Outcome]) -> list[str]:
@@ -93,7 +113,10 @@ def _findings(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def _where(finding: Mapping[str, Any]) -> str:
-    return f" ({finding['where']})" if finding.get("where") else ""
+    """The place and the number of times; once in one place goes without saying."""
+    where, count = finding.get("where", ""), finding.get("count", 0)
+    times = f"{count:,}" if count > 1 or (count and not where) else ""
+    return f" ({', '.join(filter(None, (where, times)))})" if where or times else ""
 
 
 def _warnings(outcomes: Iterable[Outcome]) -> list[str]:

@@ -96,7 +96,7 @@ def test_withings_rows_with_a_pulse_only_are_no_blood_pressure(tmp_path: Path, h
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        ('timestampUnixMs, systolic, diastolic, pulse, notes\n1703175660000, 312, 315, 46, "test, fajkfb"\n', [("", "", "46")]),
+        ('timestampUnixMs, systolic, diastolic, pulse, notes\n1703175660000, 312, 315, 46, "test, fajkfb"\n', []),
         (
             APP_2 + "1541545200000;null;null;null;;;;\n1703175660000;128;82;64;;;;\n",
             [("128", "82", "64")],

@@ -113,6 +113,7 @@ def test_a_declared_decimal_mark_is_the_only_one() -> None:
             ("128/82/64", ("128", "82", "64")),
             ("17,1/10,9", ("17,1", "10,9", "")),
         ),
+        *(("120x80", ("120", "80", "")), ("120 X 80", ("120", "80", "")), ("120×80/64", ("120", "80", "64"))),
         *(("128|82", ("128", "82", "")), ("128 over 82", ("128", "82", "")), ("130 na 80", ("130", "80", ""))),
         *(("128", None), ("128/82/64/1", None), ("a/b", None), (128.82, None), ("01/02/2025", None), ("１２８/８２", None)),
     ],
@@ -142,12 +143,25 @@ def test_a_pair_is_judged(high: Any, low: Any, unit: str | None, expected: Pair)
     assert read_pair(high, low, unit) == expected
 
 
-@pytest.mark.parametrize("unit", [None, "kPa"])
-def test_kilopascals_become_millimetres(unit: str | None) -> None:
+@pytest.mark.parametrize(("unit", "flags"), [(None, ("converted_kpa", "assumed_kpa")), ("kPa", ("converted_kpa",))])
+def test_kilopascals_become_millimetres(unit: str | None, flags: tuple[str, ...]) -> None:
     pair = read_pair("17,1", "10,9", unit)
-    assert (round(pair.systolic or 0, 3), round(pair.diastolic or 0, 3), pair.flags) == (128.261, 81.757, ("converted_kpa",))
+    assert (round(pair.systolic or 0, 3), round(pair.diastolic or 0, 3), pair.flags) == (128.261, 81.757, flags)
     swapped = read_pair(10.9, 17.1, unit)
-    assert swapped.flags == ("converted_kpa", "swapped")
+    assert swapped.flags == (*flags, "swapped")
+
+
+@pytest.mark.parametrize(
+    ("high", "low"), [(16, 10), ("16", "10"), ("12,5", "8"), (12.5, 8.5), ("17.1", "11.0"), (13, 8.2), (10, 16), ("16.05", "10.50")]
+)
+def test_pressures_that_could_be_cmhg_are_not_guessed(high: Any, low: Any) -> None:
+    assert read_pair(high, low, None) == Pair(reason="unit_unknown")
+    assert "converted_kpa" in read_pair(high, low, "kPa").flags
+    assert read_pair(high, low, "mmHg") == Pair(reason="unit_conflict")
+
+
+def test_a_unit_beside_one_of_two_values_holds_for_both() -> None:
+    assert read_pair("16 kPa", "10", None).flags == ("converted_kpa",)
 
 
 def test_a_pulse_of_zero_is_none() -> None:

@@ -199,3 +199,23 @@ def test_every_option_in_the_readme_exists() -> None:
         if line.startswith("python main.py --"):
             for option in re.findall(r"--[a-z-]+", line.partition("#")[0]):
                 assert option in text, option
+
+
+@pytest.mark.parametrize("stage", ["ingestion", "normalization", "validation", "merge", "bronze"])
+@pytest.mark.parametrize("option", ["--start-stage", "--until-stage", "--only-stage"])
+def test_every_stage_goes_with_every_stage_option(stage: str, option: str) -> None:
+    import main
+
+    options = main._parser("run").parse_args([option, stage])
+    assert getattr(options, option.strip("-").replace("-", "_")) == stage
+    assert main.main([option, stage, "--raw"]) == 2  # reaches the run command, which refuses --raw alone
+
+
+def test_options_before_a_command_are_understood(cli: Cli) -> None:
+    assert json.loads(cli("--json", "plan").stdout)["nodes"]
+
+
+def test_clean_takes_no_half_measures(cli: Cli) -> None:
+    done = cli("--clean", "bp_csv", "--dry-run")
+    assert done.returncode == 2
+    assert "takes no sources" in done.stderr

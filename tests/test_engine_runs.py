@@ -51,6 +51,27 @@ def swallow(inputs, outputs, settings):
 def die(inputs, outputs, settings):
     os.kill(os.getpid(), 9)
 
+def leave(inputs, outputs, settings):
+    raise SystemExit(0)
+
+def broken_remote(settings):
+    raise ValueError("token=SECRET")
+
+def broken_sink(inputs, settings):
+    raise KeyError("SECRET")
+
+def odd_report(inputs, outputs, settings):
+    by_path(inputs, outputs, settings)
+    return {"findings": [{"code": object()}]}
+
+def odd_rows(inputs, outputs, settings):
+    by_path(inputs, outputs, settings)
+    return {"rows": {"out": "many"}}
+
+def roles(inputs, outputs, settings):
+    with outputs.open("out") as out:
+        out.write(" ".join(inputs.roles()).encode())
+
 def slow(inputs, outputs, settings):
     with outputs.open("out") as out:
         out.write(b"slow")
@@ -149,11 +170,91 @@ def test_a_stage_that_breaks_its_promise_commits_nothing(project: Project, run: 
     assert not (project.data / "made").exists()
 
 
-def test_a_worker_that_dies_fails_its_node(project: Project) -> None:
-    project.nodes = [node("n", "stage:die", files={"in": "inbox/**"})]
-    found = project.call(jobs=2)[0]
-    assert found[1] == "failed"
-    assert "worker" in found[3]
+def test_a_worker_that_dies_fails_its_node_and_no_other(project: Project) -> None:
+    project.nodes = [node("n0", files={"in": "inbox/**"}), node("die", "stage:die", files={"in": "inbox/**"})]
+    project.nodes += [node(f"n{i}", files={"in": "inbox/**"}) for i in range(1, 5)]
+    assert project.run(jobs=2) == {"die": "failed"} | {f"n{i}": "ran" for i in range(5)}
+    assert not list((project.data / "store").rglob("*.tmp"))
+    with sqlite3.connect(project.data / "registry.db") as db:
+        assert db.execute("SELECT count(*) FROM attempt WHERE state = 'started'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_stage_that_leaves_the_program_fails_like_any_other(project: Project, jobs: int) -> None:
+    project.nodes = [node("n", "stage:leave", files={"in": "inbox/**"}), node("fine", files={"in": "inbox/**"})]
+    assert project.run(jobs=jobs) == {"n": "failed", "fine": "ran"}
+
+
+@pytest.mark.parametrize("kind", ["remote", "sink"])
+def test_a_remote_or_sink_that_breaks_fails_its_node_without_telling_a_secret(project: Project, kind: str) -> None:
+    project.nodes = [node("n", files={"in": "inbox/**"}), node("fine", files={"in": "inbox/**"})]
+    if kind == "sink":
+        assert project.run() == {"n": "ran", "fine": "ran"}
+    project.nodes[0][kind] = "stage:broken_" + kind
+    found = project.call()
+    assert [row[1] for row in found] == ["failed", "ran" if kind == "remote" else "skipped"]
+    assert "SECRET" not in found[0][3]
+    assert "SECRET" not in json.dumps(project.call(plan=True))
+
+
+@pytest.mark.parametrize("run", ["stage:odd_report", "stage:odd_rows"])
+def test_a_report_that_is_no_plain_data_fails_its_node_only(project: Project, run: str) -> None:
+    project.nodes = [node("n", run, files={"in": "inbox/**"}), node("fine", files={"in": "inbox/**"})]
+    assert project.run() == {"n": "failed", "fine": "ran"}
+
+
+def test_a_renamed_node_never_brings_old_bytes_back(project: Project) -> None:
+    project.nodes = [{**node("z", files={"in": "inbox/**"}), "outputs": {"out": "made/x.txt"}}]
+    project.run()
+    project.nodes = [{**node("a", "stage:by_path", files={"in": "inbox/**"}), "outputs": {"out": "made/x.txt"}}]
+    assert project.run() == {"a": "ran"}
+    assert project.run() == {"a": "skipped"}
+    assert project.output("made/x.txt") == "native"
+
+
+def test_a_view_that_cannot_be_set_is_no_failure_of_the_node(project: Project) -> None:
+    (project.data / "made/n.txt").mkdir(parents=True)
+    assert project.run() == {"n": "ran"}
+    assert project.run() == {"n": "skipped"}
+    pipeline = Pipeline([Node(**n) for n in project.nodes], str(project.data), code_root=str(project.root))
+    assert "does not show" in " ".join(pipeline.verify())
+    (project.data / "made/n.txt").rmdir()
+    assert project.run() == {"n": "skipped"}
+    assert pipeline.verify() == []
+
+
+def test_a_reader_that_asks_for_the_lock_keeps_no_run_from_starting(tmp_path: Path) -> None:
+    import threading
+
+    with lock.exclusive(str(tmp_path)):
+        pass
+    stop = threading.Event()
+    probe = threading.Thread(target=lambda: [lock.is_held(str(tmp_path)) for _ in iter(stop.is_set, True)])
+    probe.start()
+    try:
+        for _ in range(300):
+            with lock.exclusive(str(tmp_path)):
+                pass
+    finally:
+        stop.set()
+        probe.join()
+
+
+def test_the_wiring_is_part_of_the_key(project: Project) -> None:
+    project.nodes = [node("n", "stage:roles", files={"a": "inbox/a.txt", "b": "inbox/b.txt"})]
+    assert project.run() == {"n": "ran"}
+    project.nodes = [node("n", "stage:roles", files={"b": "inbox/b.txt", "a": "inbox/a.txt"})]
+    assert project.run() == {"n": "ran"}
+    project.nodes = [node("n", "stage:roles", files={"b": "inbox/b.txt", "a": "inbox/a.txt", "z": "zero/**"})]
+    assert project.run() == {"n": "ran"}
+    assert project.output("made/n.txt") == "b a z"
+
+
+def test_a_file_name_that_is_no_text_harms_nobody_else(project: Project) -> None:
+    with open(os.fsencode(project.data / "inbox") + b"/caf\xe9.txt", "wb") as file:
+        file.write(b"x")
+    assert project.run() == {"n": "ran"}
+    assert project.run() == {"n": "skipped"}
 
 
 def test_workers_give_the_same_bytes(project: Project, tmp_path: Path) -> None:

@@ -176,9 +176,27 @@ def test_flags_tell_what_was_done_to_a_value(tmp_path: Path) -> None:
     assert flags == {
         (29, "systolic"): ["swapped"],
         (29, "diastolic"): ["swapped"],
-        (30, "systolic"): ["converted_kpa"],
-        (30, "diastolic"): ["converted_kpa"],
+        (30, "systolic"): ["converted_kpa", "assumed_kpa"],
+        (30, "diastolic"): ["converted_kpa", "assumed_kpa"],
     }
+
+
+def test_pressures_without_a_unit_are_told_to_a_person(tmp_path: Path) -> None:
+    cells = ["16/10", "12x8", "17.1/10.9", "17.1/10.9 kPa", "128x82"]
+    made = sheet(tmp_path, [["Data", "Ciśnienie"], *([f"2025-03-{day} 07:30", cell] for day, cell in enumerate(cells, 10))])
+    assert made.values == [("128.261", "81.7568", "")] * 2 + [("128", "82", "")]
+    assert made.reasons == [("unit_unknown", None)] * 2
+    assert [(f["code"], f["count"]) for f in made.normalized["findings"]] == [("assumed_kpa", 1), ("unit_unknown", 2)]
+
+
+def test_parts_refused_of_records_that_were_used_are_reported(tmp_path: Path) -> None:
+    rows = [(133, "", 64), (133, "", ""), ("HI", 82, 0), (118, 121, 71), (128, 82, "HI")]
+    made = sheet(tmp_path, [HEADER, *(["2025-03-29", f"07:3{n}", *cells] for n, cells in enumerate(rows))])
+    fates = made.normalized["balance"]["fates"]
+    refused = {"device_error": 1, "half_reading": 1, "partner_rejected": 1, "zero": 1}
+    assert made.normalized["refused"] == refused
+    whole = sum(n for fate, n in fates.items() if fate.startswith("rejected:"))
+    assert whole + sum(refused.values()) == len(made.rejected)
 
 
 def test_a_combined_cell_under_systolic_is_taken_apart(tmp_path: Path) -> None:
@@ -195,7 +213,8 @@ def test_a_combined_cell_under_systolic_is_taken_apart(tmp_path: Path) -> None:
         ((133, "", 64), [("half_reading", "diastolic")], [("", "", "64")]),
         (("129/", "", 64), [("half_reading", "diastolic")], [("", "", "64")]),
         ((83, 131, 71), [], [("131", "83", "71")]),
-        ((118, 121, 71), [("diastolic_not_below_systolic", None)], [("", "", "71")]),
+        ((118, 121, 71), [("diastolic_not_below_systolic", None), ("partner_rejected", "pulse")], []),
+        ((118, 121, ""), [("diastolic_not_below_systolic", None)], []),
         (("HI", "", ""), [("device_error", "systolic")], []),
         (("LO", "Err", 64), [("device_error", "systolic")], [("", "", "64")]),
         (("#VALUE!", "", ""), [("sheet_error", "systolic")], []),
@@ -240,7 +259,9 @@ def test_summary_rows_are_records_that_are_no_measurement(tmp_path: Path) -> Non
     )
     assert made.fates == {"accepted": 1, "rejected:summary_row": 13, "unused:header": 1}
     assert made.values == [("128", "82", "64")]
-    assert made.normalized["balance"]["fates"] == {"accepted": 1, "rejected:summary_row": 13}
+    assert made.normalized["balance"]["fates"] == {"accepted": 1, "unused:invalid_record": 13}
+    assert made.reasons == [("summary_row", None)] * 13
+    assert made.normalized["refused"] == {}
 
 
 def test_repeated_headers_and_blank_rows_are_layout(tmp_path: Path) -> None:
@@ -469,7 +490,8 @@ def test_a_future_date_is_refused_and_dates_that_are_none_say_why(tmp_path: Path
         "ambiguous_date",
     ]
     assert not made.readings
-    assert made.normalized["balance"]["fates"]["rejected:year_out_of_range"] == 2
+    assert sorted(r for r, _ in made.reasons).count("year_out_of_range") == 2
+    assert made.normalized["balance"]["fates"] == {"unused:invalid_record": 6}
     assert all(r["source_timestamp"] is None for r in made.records)
 
 

@@ -244,11 +244,11 @@ def test_what_is_no_metric_is_counted_by_why(tmp_path: Path) -> None:
     export.add(OLDER, older("weekly_statistics", "fitness_report", T, {"x": 1}))
     readings, rejected, done = export.run()
     assert readings == []
-    assert sorted(r["reason"] for r in rejected) == ["invalid_record", "no_measurement"]
+    assert sorted(r["reason"] for r in rejected) == ["bad_time", "no_measurement"]
     assert fates(done) == {
-        "rejected:invalid_record": 1,
         "rejected:no_measurement": 1,
         "unused:daily_mark": 1,
+        "unused:invalid_record": 1,
         "unused:key_not_a_metric": 4,
         "unused:older_layer": 1,
         "unused:sport": 1,

@@ -1,28 +1,34 @@
 """Blood pressure records of sheets and CSV files → readings: systolic, diastolic and pulse of one instant, each its own row.
 
 A record of which one part can be used is used: a pulse stands without its pressures (a cuff counts it independently), pressures
-without their pulse; each unusable part is listed with its reason. Two pressures only stand together.
+without their pulse; each unusable part is listed with its reason. Two pressures only stand together, and a diastolic that is not
+below its systolic takes the pulse with it (`docs/domain.md`).
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config.errors import SettingsError
-from config.stage import Inputs, Outputs, Report
+from config.stage import Finding, Inputs, Outputs, Report
 from config.timezones import PersonZones, zone
 from processing.normalizers.building import Normalized, When
 from processing.normalizers.newest import Row, read_newest
-from processing.normalizers.pressure_values import Combined, Pair, read_number, read_pair, read_pulse, split_pair
+from processing.normalizers.pressure_values import Combined, Number, Pair, read_number, read_pair, read_pulse, split_pair
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
 _DAY = 86_400
 _YES = re.compile(r"[1-9]\d*|yes|y|true|on|x|tak|ja|sí|si|oui|sì|sim|да|так|detected|moved", re.IGNORECASE)
+_WITHOUT_UNIT = {
+    "assumed_kpa": "Pressures without a unit were read as kPa; write the unit beside them or into the header.",
+    "unit_unknown": "Pressures without a unit that may be kPa or cmHg were refused; write kPa into the header, or mmHg values.",
+}
 _MARKS = (("irregular", "irregular_heartbeat"), ("movement", "movement"))
 
 
@@ -40,12 +46,12 @@ def _normalize(source: str, inputs: Inputs, outputs: Outputs, settings: Mapping[
     run = _Run(Normalized(source), PersonZones(settings["timezone"], settings["timezone_overrides"]))
     for row, standing in read_newest(inputs.one("records").path):
         if standing == "invalid":
-            run.out.drop(row, row.codes[0] if row.codes else "invalid_record")
+            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
         elif standing == "superseded":
             run.out.fates["superseded"] += 1
         else:
             run.take(row)
-    return run.out.write(outputs)
+    return run.out.write(outputs, findings=run.findings())
 
 
 class _Run:
@@ -54,6 +60,15 @@ class _Run:
     def __init__(self, out: Normalized, zones: PersonZones) -> None:
         self.out = out
         self._zones = zones
+        self._without_unit: Counter[str] = Counter()
+
+    def findings(self) -> list[Finding]:
+        """What was made of pressures that no unit stands beside."""
+        return [
+            {"code": code, "message": message, "count": self._without_unit[code]}
+            for code, message in _WITHOUT_UNIT.items()
+            if self._without_unit[code]
+        ]
 
     def take(self, row: Row) -> None:
         """Readings of one record, and its one fate: accepted as soon as one reading came of it."""
@@ -73,8 +88,12 @@ class _Run:
         pulse = read_pulse(taken.pulse, decimal)
         refused = [(pair.reason, pair.field)] if pair.reason else []
         refused += [(pulse.reason, "pulse")] if pulse.reason else []
+        if pair.reason == "diastolic_not_below_systolic" and pulse.value is not None:
+            refused.append(("partner_rejected", "pulse"))  # swapped or shifted cells: none of the numbers can be trusted
+            pulse = Number()
         for reason, field in refused:
             self.out.reject(row, reason, field)
+        self._without_unit.update(code for code in _WITHOUT_UNIT if code == pair.reason or code in pair.flags)
         self._add(row, stamp, raw, pair, pulse.value)
         if pair.systolic is not None or pulse.value is not None:
             self.out.fates["accepted"] += 1

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from config.metrics import METRICS
-from config.stage import Outputs, Report
+from config.stage import Finding, Outputs, Report
 from config.tables import READINGS, REJECTED_RECORDS, TableWriter
 from processing.normalizers.newest import Row
 
@@ -56,6 +56,7 @@ class Normalized:
         self._batches: list[pa.RecordBatch] = []
         self._devices: dict[str, int] = {}
         self._rejected: list[tuple[str, str, str | None, str, str, str]] = []
+        self._parts: Counter[str] = Counter()
 
     def add(
         self, metric: str, value: float, when: When, *, scope: str, device: str, raw_id: str, flags: Sequence[str] = ()
@@ -71,13 +72,21 @@ class Normalized:
     def reject(self, row: Row, reason: str, field: str | None = None) -> None:
         """A record, or one field of it, that gives no reading; its fate is counted apart."""
         self._rejected.append((row.raw_id, reason, field, self.source, row.raw_artifact, row.position))
+        self._parts[reason] += 1
 
     def drop(self, row: Row, reason: str, field: str | None = None) -> None:
         """A record that gives no reading at all, for one reason: listed and counted."""
         self.reject(row, reason, field)
         self.fates[f"rejected:{reason}"] += 1
 
-    def write(self, outputs: Outputs, labels: Mapping[str, str] | None = None) -> Report:
+    def pass_over(self, row: Row, reason: str) -> None:
+        """A record that was refused when it was made: listed with its reason, but told to a person by the step that refused it."""
+        self._rejected.append((row.raw_id, reason, None, self.source, row.raw_artifact, row.position))
+        self.fates["unused:invalid_record"] += 1
+
+    def write(
+        self, outputs: Outputs, labels: Mapping[str, str] | None = None, findings: Sequence[Finding] = ()
+    ) -> Report:
         """Write roles `readings` and `rejected` and report. `labels`: device id → what a person calls it."""
         self._flush()
         table = pa.Table.from_batches(self._batches, _BUILT).combine_chunks()
@@ -91,10 +100,12 @@ class Normalized:
             for row in sorted(self._rejected, key=_rejection_order):
                 rejected.append(row)
         fates = dict(sorted(self.fates.items()))
+        whole = Counter({fate.removeprefix("rejected:"): n for fate, n in fates.items() if fate.startswith("rejected:")})
         return {
             "rows": {"readings": readings.rows, "rejected": rejected.rows},
             "balance": {"unit": "record", "came": sum(fates.values()), "fates": fates},
-            "findings": [],
+            "findings": list(findings),
+            "refused": dict(sorted((self._parts - whole).items())),
         }
 
     def _flush(self) -> None:

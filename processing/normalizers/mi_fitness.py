@@ -3,7 +3,7 @@
 Of one row in several exports the newest counts (`superseded`). A day row's date is the UTC date of its stamp when the stamp is
 a UTC midnight, because the app writes the midnight of the local day as if it were UTC; otherwise the person's zone decides.
 0 means "not measured" for heart rate, SpO2, weight and sleep score. Times inside daily reports (`latest_hr.time`) are local clock
-written as UTC and are never used. Rules and their sources: `docs/formats.md`, Mi Fitness.
+written as UTC and are never used. Rules and their sources: `docs/sources.md`, Mi Fitness.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> 
         elif standing == "superseded":
             run.out.fates["superseded"] += 1
         else:
-            run.out.drop(row, "invalid_record")
+            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
     run.finish()
     done = run.out.write(outputs, run.labels())
     if len(run.accounts) > 1:

@@ -1,6 +1,6 @@
 """Mi Fitness sleep: one night is told by up to four rows (`sleep`, `watch_night_sleep`, the daily report); it comes out once.
 
-Shapes: `docs/formats.md`, Mi Fitness. `duration` is minutes asleep (awake minutes not in it); stages that are all 0 beside a
+Shapes: `docs/sources.md`, Mi Fitness. `duration` is minutes asleep (awake minutes not in it); stages that are all 0 beside a
 positive duration are unknown, not nought; `bedtime` 0 means the times are in `items` only, one nap per run of items.
 """
 

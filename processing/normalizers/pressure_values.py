@@ -1,7 +1,9 @@
 """Blood pressure values as people write them → mmHg and beats a minute, or the reason why not. Nothing is guessed.
 
 A decimal comma is a decimal comma (36,6 is never 366); what could be a thousands separator is refused; digits are ASCII digits.
-Values are swapped back or taken for kPa only where no other reading is possible, and flagged.
+Values are swapped back only where no other reading is possible, and flagged. kPa is read where it is stated; without a unit `16/10`
+may be kPa as well as cmHg (as people write it in Brazil and France) and is refused, and only a pair as fine as `17.1/10.9`, which
+nobody writes in cmHg, is read as kPa and flagged `assumed_kpa`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ MIN_SWAP_GAP = 15
 
 _LARGEST = 100_000
 _KPA_SYSTOLIC, _KPA_DIASTOLIC = (6.0, 40.0), (2.5, 27.0)
-"""What 45 to 300 and 19 to 200 mmHg are in kPa; no pair of mmHg lies there."""
+"""What 45 to 300 and 19 to 200 mmHg are in kPa; no pair of mmHg lies there, but pairs of cmHg do."""
 
 
 class Number(NamedTuple):
@@ -39,7 +41,7 @@ class Pair(NamedTuple):
     diastolic: float | None = None
     flags: tuple[str, ...] = ()
     reason: str | None = None
-    """half_reading, zero, diastolic_not_below_systolic, unit_conflict, conflict or a number's reason."""
+    """half_reading, zero, diastolic_not_below_systolic, unit_conflict, unit_unknown, conflict or a number's reason."""
     field: str | None = None
     """Which cell the reason is about."""
 
@@ -71,7 +73,7 @@ def read_number(cell: Any, decimal: str | None = None) -> Number:
 
 
 def split_pair(cell: Any) -> Combined | None:
-    """`128/82`, `131\\84`, `120-80`, `129/`, `128/82/64`, `130 na 80` taken apart; None for a cell that is no pair."""
+    """`128/82`, `131\\84`, `120-80`, `120x80`, `129/`, `128/82/64`, `130 na 80` taken apart; None for a cell that is no pair."""
     if not isinstance(cell, str):
         return None
     body, unit = _split_unit(_plain(cell))
@@ -113,9 +115,12 @@ def _in_mmhg(high: float, low: float, unit: str | None) -> Pair:
     kilopascal = _is_kilopascal(high, low) or _is_kilopascal(low, high)
     if unit is not None and (unit == "kPa") is not kilopascal and (kilopascal or min(high, low) > _KPA_SYSTOLIC[1]):
         return Pair(reason="unit_conflict")
+    if unit is None and kilopascal and not (_is_fine(high) and _is_fine(low)):
+        return Pair(reason="unit_unknown")
     flags: tuple[str, ...] = ()
     if unit == "kPa" or (unit is None and kilopascal):
-        high, low, flags = high * MMHG_PER_KPA, low * MMHG_PER_KPA, ("converted_kpa",)
+        flags = ("converted_kpa",) if unit else ("converted_kpa", "assumed_kpa")
+        high, low = high * MMHG_PER_KPA, low * MMHG_PER_KPA
     if low < high:
         return Pair(high, low, flags)
     if low - high >= MIN_SWAP_GAP and _usual("systolic", low) and _usual("diastolic", high):
@@ -125,6 +130,11 @@ def _in_mmhg(high: float, low: float, unit: str | None) -> Pair:
 
 def _is_kilopascal(high: float, low: float) -> bool:
     return _KPA_SYSTOLIC[0] <= high <= _KPA_SYSTOLIC[1] and _KPA_DIASTOLIC[0] <= low <= _KPA_DIASTOLIC[1]
+
+
+def _is_fine(value: float) -> bool:
+    """Written to a tenth other than .0 and .5: cmHg are written whole or by halves."""
+    return bool(set(f"{value:.2f}".partition(".")[2]) - {"0", "5"})
 
 
 def _usual(metric: str, value: float) -> bool:
@@ -160,5 +170,5 @@ _PER_MINUTE = re.compile(r"bpm|.*min|uderz.*")
 _NUM = r"\d{1,3}(?:[.,]\d{1,2})?"
 _NUMBER = re.compile(r"\d{1,3}(?:([.,])(?:\d{1,2}|\d{4,17}))?", re.ASCII)  # three decimals may be a thousands group
 _PAIR = re.compile(
-    rf"({_NUM}) ?(?:[/\\|–-]| (?:na|over|on|zu|auf|sur|su|por|a|op) ) ?({_NUM})?(?: ?[/\\|] ?(\d{{1,3}}))?", re.ASCII
+    rf"({_NUM}) ?(?:[/\\|–xх×-]| (?:na|over|on|zu|auf|sur|su|por|a|op) ) ?({_NUM})?(?: ?[/\\|] ?(\d{{1,3}}))?", re.ASCII
 )
