@@ -9,23 +9,65 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Mapping
+import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as WrongSource
 
 from config.errors import SettingsError
 from config.metrics import KINDS, METRICS
 from config.sources import SOURCES
 from config.timezones import zone
+from config.wrong_settings import explained, wrong
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if not bounds[0] <= bounds[1]:
+        raise ValueError("the lower bound lies above the upper one")
+    return bounds
+
+
+def _metric(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"there is no metric {name!r}; metrics are {', '.join(METRICS)}")
+    return name
+
+
+def _metric_or_kind(name: str) -> str:
+    if name not in METRICS and name not in KINDS:
+        raise ValueError(f"there is no metric or kind {name!r}; kinds are {', '.join(KINDS)}, metrics are {', '.join(METRICS)}")
+    return name
+
+
+def _source(name: str) -> str:
+    if name not in SOURCES:
+        raise ValueError(f"there is no source {name!r}; sources are {', '.join(SOURCES)}")
+    return name
+
+
+def _as_day(value: Any) -> Any:
+    """Digits alone would be read as seconds since 1970."""
+    if isinstance(value, int | float) or (isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value)):
+        raise ValueError("it should be a date that exists, written YYYY-MM-DD")
+    return value
+
 
 ZoneName = Annotated[str, AfterValidator(lambda name: zone(name).key)]
+Day = Annotated[date, BeforeValidator(_as_day)]
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-4]):[0-5]\d$", examples=["04:00"])]
-Bounds = tuple[float, float]
+Bounds = Annotated[tuple[float, float], AfterValidator(_rising)]
+Metric = Annotated[str, AfterValidator(_metric)]
+MetricOrKind = Annotated[str, AfterValidator(_metric_or_kind)]
+SourceName = Annotated[str, AfterValidator(_source)]
+Level = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+    BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
+]
 
 
 class _Strict(BaseModel):
@@ -35,15 +77,21 @@ class _Strict(BaseModel):
 class ZoneOverride(_Strict):
     """Local days, inclusive, spent in another time zone."""
 
-    from_: date = Field(alias="from", examples=["2025-07-01"])
-    to: date = Field(examples=["2025-07-14"])
+    from_: Day = Field(alias="from", examples=["2025-07-01"])
+    to: Day = Field(examples=["2025-07-14"])
     timezone: ZoneName = Field(examples=["America/New_York"])
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.from_ > self.to:
+            raise ValueError("`from` lies after `to`")
+        return self
 
 
 class Event(_Strict):
     """Something to mark on charts: a medication, an illness, a journey."""
 
-    date: date
+    date: Day
     label: str = Field(max_length=80)
     kind: str = Field("event", pattern=r"^[a-z_]+$")
 
@@ -62,15 +110,24 @@ class Settings(BaseSettings):
 
     data_dir: str = Field("data", description="Data root; everything PDP writes is below it.")
     timezone: ZoneName = Field("UTC", description="Where you live: an IANA name.", examples=["Europe/Warsaw"])
-    timezone_overrides: list[ZoneOverride] = Field([], description="Days spent in another zone.")
-    environment: str = Field("development", pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="Label of the rows loaded to bronze.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    timezone_overrides: list[ZoneOverride] = Field(
+        [],
+        description="Days spent in another zone.",
+        examples=[[{"from": "2025-07-01", "to": "2025-07-14", "timezone": "America/New_York"}]],
+    )
+    environment: str = Field(
+        "development",
+        pattern=r"^[a-z][a-z0-9_-]{0,30}$",
+        description="Label of the rows loaded to bronze: small letters, digits, - and _.",
+        examples=["production"],
+    )
+    log_level: Level = Field("INFO", description="What the event log on stderr holds.", examples=["WARNING"])
 
     database_url: SecretStr | None = Field(
         None, description="postgresql://user:password@host/db; empty means the embedded server."
     )
     pg_host: str | None = None
-    pg_port: int = 5432
+    pg_port: int = Field(5432, ge=1, le=65535, description="Port of your PostgreSQL.", examples=[5432])
     pg_db: str = "pdp"
     pg_user: str | None = None
     pg_pass: SecretStr | None = None
@@ -78,7 +135,9 @@ class Settings(BaseSettings):
     google_application_credentials: str | None = Field(None, description="Path of a service account's JSON key.")
     google_credentials_base64: SecretStr | None = Field(None, description="The same key, base64.")
     google_sheets_bp_id: str | None = Field(None, description="Id of the sheet: the long part of its address.")
-    google_sheets_worksheets: list[str] = Field([], description="Worksheets to read; empty means all.")
+    google_sheets_worksheets: list[str] = Field(
+        [], description="Worksheets to read; empty means all.", examples=[["2024", "2025"]]
+    )
     mi_band_drive_folder_id: str | None = Field(None, description="Id of the Drive folder with Mi Fitness exports.")
     google_api_endpoint: str | None = Field(None, description="An emulator's address instead of Google's, for tests.")
     google_drive_state_folder_id: str | None = None
@@ -90,17 +149,37 @@ class Settings(BaseSettings):
     csv_url: str | None = None
     aws_endpoint_url: str | None = None
 
-    med_start_date: date | None = Field(
+    med_start_date: Day | None = Field(
         None, description="First day of a medication, marked in the daily table.", examples=["2025-03-01"]
     )
-    events: list[Event] = Field([], description="Further days to mark.")
-    source_priority: dict[str, list[str]] = Field({}, description="Metric or kind to the sources believed first.")
-    plausibility: dict[str, Plausibility] = Field({}, description="Own bounds per metric.")
-    bp_scheme: Literal["aha_2017", "esc_2024_office", "esc_2024_home"] = "aha_2017"
-    home_bp_protocol: str = Field("esh_2021", description="Preset of the home blood pressure protocol.")
-    morning_hours: tuple[Clock, Clock] = ("04:00", "12:00")
-    evening_hours: tuple[Clock, Clock] = ("18:00", "24:00")
-    bp_csv_presets: dict[str, dict[str, Any]] = Field({}, description="Own presets for blood pressure CSVs; see docs/sources.md.")
+    events: list[Event] = Field(
+        [], description="Further days to mark.", examples=[[{"date": "2025-03-01", "label": "New tablets", "kind": "medication"}]]
+    )
+    source_priority: dict[MetricOrKind, list[SourceName]] = Field(
+        {},
+        description="Metric or kind to the sources believed first.",
+        examples=[{"blood_pressure": ["google_sheets", "bp_csv"]}],
+    )
+    plausibility: dict[Metric, Plausibility] = Field(
+        {}, description="Own bounds per metric.", examples=[{"spo2": {"reject": [60, 100], "warn": [85, 100]}}]
+    )
+    bp_scheme: Literal["aha_2017", "esc_2024_office", "esc_2024_home"] = Field(
+        "aha_2017", description="Categories of blood pressure; see docs/domain.md.", examples=["esc_2024_home"]
+    )
+    home_bp_protocol: Literal["esh_2021", "esc_2024", "chep_2017", "aha_2020", "jabfm"] = Field(
+        "esh_2021", description="Preset of the home blood pressure protocol; see docs/domain.md.", examples=["esh_2021"]
+    )
+    morning_hours: tuple[Clock, Clock] = Field(
+        ("04:00", "12:00"), description="The morning on the local clock, its end excluded.", examples=[["04:00", "12:00"]]
+    )
+    evening_hours: tuple[Clock, Clock] = Field(
+        ("18:00", "24:00"), description="The evening on the local clock, its end excluded.", examples=[["18:00", "24:00"]]
+    )
+    bp_csv_presets: dict[str, dict[str, Any]] = Field(
+        {},
+        description="Own presets for blood pressure CSVs; see docs/sources.md.",
+        examples=[{"my_cuff": {"delimiter": ";", "columns": {"datetime": ["Date"], "systolic": ["SYS"], "diastolic": ["DIA"]}}}],
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -131,7 +210,10 @@ def load(files: list[Path], env_file: Path) -> Settings:
     try:
         return Settings(_env_file=env_file, **values)  # type: ignore[call-arg]
     except ValidationError as error:
-        raise _explained(error) from None
+        raise explained(error, Settings.model_fields) from None
+    except WrongSource as error:  # a list in the environment that is no JSON
+        found = re.search(r'field "(\w+)"', str(error))
+        raise wrong(Settings.model_fields, found[1] if found else "", "", "in the environment it should be JSON") from None
 
 
 def for_nodes(settings: Settings) -> dict[str, Any]:
@@ -181,8 +263,13 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader that leaves dates alone
+        values = {} if values is None else values
+    except OSError as error:
+        raise SettingsError(f"{file.name} cannot be read: {error.strerror}.", "Mend its permissions.") from None
+    except RecursionError:
+        raise SettingsError(f"{file.name} is nested too deep.", "Write one `name: value` per line.") from None
+    except (yaml.YAMLError, ValueError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = f" at line {line + 1}" if line is not None else ""
         raise SettingsError(f"{file.name} is not valid YAML{where}.", "Mend the indentation or the quotes there.") from None
@@ -192,20 +279,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     for name in values:
         if name not in known:
             raise SettingsError(f"{file.name} has an unknown setting {name!r}.", _nearest(str(name), known))
-    _check_names(values)
-    return values
-
-
-def _check_names(values: Mapping[str, Any]) -> None:
-    for name, order in (values.get("source_priority") or {}).items():
-        if name not in METRICS and name not in KINDS:
-            raise SettingsError(f"source_priority names an unknown metric {name!r}.", f"Metrics are: {', '.join(METRICS)}.")
-        for source in order or []:
-            if source not in SOURCES:
-                raise SettingsError(f"source_priority names an unknown source {source!r}.", f"Sources are: {', '.join(SOURCES)}.")
-    for name in values.get("plausibility") or {}:
-        if name not in METRICS:
-            raise SettingsError(f"plausibility names an unknown metric {name!r}.", f"Metrics are: {', '.join(METRICS)}.")
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _nearest(name: str, known: set[str]) -> str:
@@ -215,16 +289,14 @@ def _nearest(name: str, known: set[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else "See config/settings.yaml for the known ones."
 
 
-def _explained(error: ValidationError) -> SettingsError:
-    """Names the key, what it should be and an example; never the value given."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "a setting"
-    field = Settings.model_fields.get(name)
-    example = f" Example: {name.upper()}={field.examples[0]}" if field and field.examples else ""
-    where = ".".join(str(p) for p in first["loc"][1:])
-    reason = "not known" if first["type"] == "value_error" else first["msg"].lower()
-    text = f"The setting {name}{f' ({where})' if where else ''} is wrong: {reason}."
-    return SettingsError(text, f"{field.description or 'Mend it.' if field else 'Mend it.'}{example}")
+class _Loader(yaml.SafeLoader):
+    """Leaves dates as text: one that does not exist is told with its setting's name, not as a fault of the YAML."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def json_schema() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Self
 
@@ -96,8 +97,12 @@ class TableWriter:
 
     def close(self) -> None:
         """Write what is left and the footer."""
-        self._flush()
-        self._writer.close()
+        try:
+            self._flush()
+            self._writer.close()
+        except BaseException:
+            self._abandon()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +110,14 @@ class TableWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
+        else:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Let go of a file nobody will keep, while it can still be written to: else the library complains when it is collected."""
+        with contextlib.suppress(Exception):
+            self._writer.close()
+        self._writer.is_open = False
 
     def _flush(self) -> None:
         if self._columns[0]:

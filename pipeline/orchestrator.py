@@ -17,6 +17,7 @@ from config.errors import InputMoved
 from pipeline.commit import Commit
 from pipeline.dag import Dag
 from pipeline.executors import kill_workers, make_executor
+from pipeline.loaded import STARTED_NS
 from pipeline.node import Node, is_collection
 from pipeline.planner import Decision, Planner, Reason
 from pipeline.registry import Artifact, Committed
@@ -151,7 +152,18 @@ class Orchestrator:
             if read.path is not None:
                 inputs[read.role].append(self._planner.as_file(read))
         planner = self._planner
-        task = Task(node, inputs, planner.needs(node), planner.previous(node), planner.store.root, self._run_id, attempt_id)
+        previous, here = planner.previous(node), (planner.store.root, self._run_id, attempt_id, planner.code_root, STARTED_NS)
+        task = Task(node, inputs, planner.needs(node), previous, *here)
+            node,
+            inputs,
+            planner.needs(node),
+            planner.previous(node),
+            planner.store.root,
+            self._run_id,
+            attempt_id,
+            planner.code_root,
+            STARTED_NS,
+        )
         self._commit.start(node, decision, attempt_id)
         self._tell("node_started", {"node": node.name, "stage": node.stage, "reasons": [r._asdict() for r in decision.reasons]})
         running = _Running(node, decision, attempt_id, retried)

@@ -140,7 +140,7 @@ class Pipeline:
     def _planner(self, registry: Registry | None) -> Planner:
         files = Files(registry, self.data_dir)
         identities = Identities(registry, files, self.code_root, self.settings)
-        return Planner(registry, files, identities, Store(self.data_dir), self.settings, self.roots)
+        return Planner(registry, files, identities, Store(self.data_dir), self.settings, self.roots, self.code_root)
 
     def _execute(self, registry: Registry, planner: Planner, selection: Selection, jobs: int, listener: Listener) -> Run:
         from pipeline.commit import Commit

@@ -70,6 +70,7 @@ class Planner:
         store: Store,
         settings: Mapping[str, Any],
         roots: Mapping[str, str],
+        code_root: str,
     ) -> None:
         self.registry = registry
         self.files = files
@@ -77,6 +78,7 @@ class Planner:
         self.store = store
         self.settings = settings
         self.roots = roots
+        self.code_root = code_root
         self.state: dict[str, Committed] = registry.state() if registry else {}
         self.current: dict[str, list[Artifact]] = {}
 

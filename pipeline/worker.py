@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from config.errors import BalanceError, PDPError, StageError
 from config.stage import File, Report
 from pipeline.handles import Declared, StageInputs, StageOutputs, Written
+from pipeline.loaded import refuse_changed
 from pipeline.node import Node, is_collection
 from pipeline.store import Store
 
@@ -32,6 +33,9 @@ class Task(NamedTuple):
     data_dir: str
     run_id: str
     attempt_id: str
+    code_root: str
+    since_ns: int
+    """When the process that hashed the code began to load code."""
 
 
 class Result(NamedTuple):
@@ -54,8 +58,10 @@ def execute(task: Task) -> Result:
     collections = {role for role, name in {**node.inputs, **node.files}.items() if is_collection(name)}
     try:
         stage = load(node.run)
+        refuse_changed(task.code_root, task.since_ns)
         report: Report = stage(StageInputs(task.inputs, collections), outputs, Declared(task.settings)) or Report()
         _check(report)
+        refuse_changed(task.code_root, task.since_ns)
         return Result(time.monotonic() - began, outputs.finish(), report, _peak_rss())
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary: one node's failure must not stop the others
         outputs.discard()

@@ -36,7 +36,10 @@ def status(project: Project) -> Answer:
 
     data = read(_settings(project))
     lines = [f"{'table':<28}{'rows':>12}{'partitions':>12}{'dead letters':>14}"]
-    lines += [f"{t['table']:<28}{t['rows']:>12,}{t['partitions']:>12}{t['dead_letters']:>14,}" for t in data["tables"]]
+    lines += [
+        f"{t['table']:<28}{t['rows']:>12,}{t['partitions']:>12}{t['dead_letters']:>14,}{'   examples' if t['example'] else ''}"
+        for t in data["tables"]
+    ]
     return Answer(data, "\n".join(lines))
 
 

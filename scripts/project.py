@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from config.errors import UsageError
+from config.errors import SettingsError, UsageError
 from config.snapshot import NodeSettings, node_settings
 from config.sources import SOURCES, Source
 from pipeline import Pipeline, Selection
@@ -32,6 +32,8 @@ class Project(NamedTuple):
     left_out: list[Source]
     examples: bool
     """Running on the shipped examples, because there is nothing else to read."""
+    strays: list[str]
+    """Folders of the inbox that hold files and are no source's; '' for files in the inbox itself."""
 
     @property
     def data_dir(self) -> str:
@@ -56,11 +58,14 @@ def open_project(root: str = ROOT) -> Project:
     """The project at `root` as its inbox, settings and registry stand now. Raises SettingsError for a wrong setting."""
     own = os.path.join(root, "config", "settings.yaml")
     override = os.environ.get("PDP_SETTINGS")
+    if override and not os.path.isfile(override):
+        raise SettingsError("PDP_SETTINGS names a file that is not there.", "Example: PDP_SETTINGS=config/settings.yaml")
     files = [os.path.abspath(override)] if override else [own]
     settings = node_settings(root, files)
     data_dir = str(settings["data_dir"])
     dropped = [s for s in SOURCES if below(data_dir, f"inbox/{s}/**")]
     live = [s.name for s in SOURCES.values() if s.live and all(settings[name] for name in s.live)]
+    strays = _strays(data_dir)
     brought, example = _brought(data_dir)
     sources = [s for s in SOURCES if s in dropped or s in live or (s in brought and s not in example)]
     if sources:
@@ -69,13 +74,13 @@ def open_project(root: str = ROOT) -> Project:
         pipeline = Pipeline(nodes(sources, live), data_dir, settings, STAGES, code_root=root)
         if example:
             pipeline.forget(lambda _: True)
-        return Project(pipeline, settings, sources, frozen, left_out, examples=False)
+        return Project(pipeline, settings, sources, frozen, left_out, examples=False, strays=strays)
     settings = node_settings(root, [os.path.join(root, "examples", "settings.yaml"), *files])
     settings.plain["environment"] = EXAMPLE
     shipped = [s for s in SOURCES if below(root, f"examples/inbox/{s}/**")]
     roots = {"inbox": os.path.join(root, "examples", "inbox")}
     pipeline = Pipeline(_as_examples(shipped), data_dir, settings, STAGES, {"examples": roots["inbox"]}, root)
-    return Project(pipeline, settings, shipped, [], [], examples=True)
+    return Project(pipeline, settings, shipped, [], [], examples=True, strays=strays)
 
 
 def _as_examples(sources: list[str]) -> list[Node]:
@@ -84,6 +89,25 @@ def _as_examples(sources: list[str]) -> list[Node]:
         node._replace(files={role: pattern.replace("inbox/", "examples/", 1) for role, pattern in node.files.items()})
         for node in nodes(sources)
     ]
+
+
+def _strays(data_dir: str) -> list[str]:
+    """See `Project.strays`; hidden files and folders are nobody's business."""
+    found = set()
+    try:
+        entries = [e for e in os.scandir(os.path.join(data_dir, "inbox")) if not e.name.startswith(".")]
+    except OSError:
+        return []
+    for entry in entries:
+        if not entry.is_dir():
+            found.add("")
+        elif entry.name not in SOURCES and _holds_files(entry.path):
+            found.add(entry.name)
+    return sorted(found)
+
+
+def _holds_files(folder: str) -> bool:
+    return any(not name.startswith(".") for _, _, files in os.walk(folder) for name in files)
 
 
 def _brought(data_dir: str) -> tuple[set[str], set[str]]:

@@ -37,12 +37,13 @@ def as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def text(run: Run, project: Project, reports: Mapping[str, Mapping[str, Any]]) -> str:
-    """The summary. `reports` are the stored reports of the attempts in force."""
+def text(run: Run, project: Project, _reports: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+    """The summary. What a node refused is told when it ran, not again when its outputs are found to stand."""
     lines = [_headline(run, project), *_failures(run.outcomes)]
     if any(o.action in {"ran", "restored"} for o in run.outcomes):
         lines += ["", *_stages(run.outcomes), *_refused(run.outcomes, project), *_findings(run.outcomes)]
     lines += _warnings(run.outcomes)
+    lines += [f"  ! {_stray(name)}" for name in project.strays]
     lines += ["", *_places(project), *_advice(run, project)]
     return "\n".join(lines)
 
@@ -54,11 +55,13 @@ def _headline(run: Run, project: Project) -> str:
     if set(actions) <= {"skipped"}:
         if held:
             looked = len(run.outcomes) - held
-            return f"Nothing to do among the {looked} nodes looked at; {held} not looked at ({run.seconds:.2f} s)."
+            return f"Nothing to do among the {looked} node{'s' * (looked != 1)} looked at; {held} not looked at ({run.seconds:.2f} s)."
         return f"Nothing to do: all {len(run.outcomes)} nodes over {whose} are up to date ({run.seconds:.2f} s)."
     actions["skipped"] -= held
     actions["not looked at"] = held
-    done = ", ".join(f"{n} {a}" for a in ("ran", "restored", "skipped", "not looked at", "failed", "blocked") if (n := actions[a]))
+    done = ", ".join(
+        f"{n} {a}" for a in ("ran", "restored", "skipped", "not looked at", "failed", "blocked") if (n := actions[a])
+    )
     return f"{'Done' if run.status == 'succeeded' else 'Not all done'}: {done} over {whose} in {run.seconds:.1f} s."
 
 
@@ -90,7 +93,9 @@ def _refused(outcomes: Iterable[Outcome], project: Project) -> list[str]:
             continue
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(bad.items(), key=lambda p: (-p[1], p[0])) if n)
         lines.append(f"    {o.node:<34}{bad.total():>7,}   {reasons}")
-        told = [f"{parts.total():,} of them parts of records, whose other parts are judged apart"] * bool(parts) + _kept(o, project)
+        told = [f"{parts.total():,} of them parts of records, whose other parts are judged apart"] * bool(parts) + _kept(
+            o, project
+        )
         lines += [f"    {'':<34}{'':>7}   {line}" for line in told]
     return ["", "  Refused, kept with the reason:", *lines] if lines else []
 
@@ -100,7 +105,9 @@ def _kept(outcome: Outcome, project: Project) -> list[str]:
     if outcome.stage == "bronze":
         return ["in bronze_dead_letters"]
     names = [a.name for a in outcome.outputs]
-    files = [n for n in names if n.endswith(".rejected.parquet")] or [n for n in names if n.startswith("records/")]
+    files = [n for n in names if n.endswith(".rejected.parquet")] or sorted(
+        (n for n in names if n.startswith("records/")), key=len
+    )
     return [f"in {' and '.join(_short(os.path.join(project.data_dir, n)) for n in files)}"] if files else []
 
 
@@ -122,6 +129,18 @@ def _where(finding: Mapping[str, Any]) -> str:
 def _warnings(outcomes: Iterable[Outcome]) -> list[str]:
     found = sorted({w for o in outcomes for w in o.warnings})
     return [f"  ! {w}" for w in found]
+
+
+def _stray(folder: str) -> str:
+    """A folder of the inbox that nobody reads; '' is the inbox itself. Its files are not named."""
+    if not folder:
+        return "Files directly in inbox/ are not read: put them into a source's folder."
+    import difflib
+
+    close = difflib.get_close_matches(folder.casefold(), SOURCES, 1)
+    mend = f"Did you mean inbox/{close[0]}/?" if close else f"Sources are: {', '.join(SOURCES)}."
+    shown = "".join(c if c.isprintable() else "?" for c in folder)
+    return f"inbox/{shown}/ is no source's folder: nothing in it is read. {mend}"
 
 
 def _places(project: Project) -> list[str]:

@@ -152,7 +152,8 @@ def test_kilopascals_become_millimetres(unit: str | None, flags: tuple[str, ...]
 
 
 @pytest.mark.parametrize(
-    ("high", "low"), [(16, 10), ("16", "10"), ("12,5", "8"), (12.5, 8.5), ("17.1", "11.0"), (13, 8.2), (10, 16), ("16.05", "10.50")]
+    ("high", "low"),
+    [(16, 10), ("16", "10"), ("12,5", "8"), (12.5, 8.5), ("17.1", "11.0"), (13, 8.2), (10, 16), ("16.05", "10.50")],
 )
 def test_pressures_that_could_be_cmhg_are_not_guessed(high: Any, low: Any) -> None:
     assert read_pair(high, low, None) == Pair(reason="unit_unknown")

@@ -286,6 +286,57 @@ def test_examples_make_room_for_real_records(tmp_path: Path, data: Path, source:
     assert sql(data, "SELECT DISTINCT environment FROM bronze_loads WHERE source = %s", source) == [("production",)]
 
 
+def test_the_first_real_load_takes_away_the_examples_of_every_source(
+    tmp_path: Path, data: Path, source: str, made: Artifacts
+) -> None:
+    example, busy = (Artifacts(tmp_path / name, f"{source}_{name}") for name in ("gone", "busy"))
+    for artifacts in (example, busy, made):
+        run(tmp_path, data, artifacts.inputs([record(0)], [letter(9)]), environment="example")
+    marked = {t["source"]: t["example"] for t in status(settings(data))["tables"]}
+    assert (marked[example.source], marked[source]) == (True, True)
+    with connect(settings(data)) as other, other.transaction():
+        other.execute(f'SELECT count(*) FROM "bronze_{busy.source}"')  # somebody looks at it: it is not waited for
+        run(tmp_path, data, made.inputs([record(1)]), environment="production")
+    assert {t["source"]: t["example"] for t in status(settings(data))["tables"] if t["source"].startswith(source)} == {
+        busy.source: True,
+        source: False,
+    }
+    for table in ("bronze_loads", "bronze_dead_letters"):
+        assert sql(data, f"SELECT count(*) FROM {table} WHERE source = %s", example.source) == [(0,)]
+    run(tmp_path, data, made.inputs([record(2)]), environment="production")
+    assert busy.source not in {t["source"] for t in status(settings(data))["tables"]}
+
+
+def test_two_first_real_loads_at_once_leave_no_examples_and_no_gap(
+    tmp_path: Path, data: Path, source: str, made: Artifacts
+) -> None:
+    second = Artifacts(tmp_path / "second", source + "_b")
+    for artifacts in (made, second):
+        run(tmp_path, data, artifacts.inputs([record(n) for n in range(5)]), environment="example")
+    with ThreadPoolExecutor(2) as pool:
+        both = [
+            pool.submit(run, tmp_path / a.source, data, a.inputs([record(n) for n in range(400)]), environment="production")
+            for a in (made, second)
+        ]
+        assert [b.result()["balance"]["fates"] for b in both] == [{"accepted": 400, "duplicate": 0}] * 2
+    for name in (source, second.source):
+        assert sql(data, f'SELECT environment, count(*) FROM "bronze_{name}" GROUP BY 1') == [("production", 400)]
+
+
+def test_a_table_taken_away_while_its_load_waited_is_made_again(tmp_path: Path, data: Path, source: str, made: Artifacts) -> None:
+    run(tmp_path, data, made.inputs([record(n) for n in range(5)]), environment="example")
+    with connect(settings(data)) as other, ThreadPoolExecutor(1) as pool:
+        with other.transaction():
+            other.execute("SELECT pg_advisory_xact_lock(hashtextextended('bronze_load:' || %s, 0))", (f"bronze_{source}",))
+            load = pool.submit(run, tmp_path, data, made.inputs([record(n) for n in range(9)]), environment="production")
+            waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while not sql(data, waits)[0][0]:
+                time.sleep(0.01)
+            schema.drop_source(other, source)
+        assert load.result()["balance"]["fates"] == {"accepted": 9, "duplicate": 0}
+    assert count(data, source) == 9
+
+
 def test_examples_are_refused_beside_real_records(tmp_path: Path, data: Path, source: str, made: Artifacts) -> None:
     run(tmp_path, data, made.inputs([record(0)]))
     with pytest.raises(WarehouseError, match="real records"):

@@ -250,6 +250,60 @@ def test_the_wiring_is_part_of_the_key(project: Project) -> None:
     assert project.output("made/n.txt") == "b a z"
 
 
+HELPED = """
+import helper
+
+def run(inputs, outputs, settings):
+    with outputs.open("out") as out:
+        out.write(helper.V.encode())
+"""
+TWICE = """
+import os, sys, time
+sys.path[:0] = [{repo!r}, {root!r}]
+from pipeline import Node, Pipeline
+nodes = [Node("n", "s", "stage:run", files={{"in": "inbox/**"}}, outputs={{"out": "made/n.txt"}})]
+if __name__ == "__main__":
+    for text in ("one", "two"):
+        open({root!r} + "/helper.py", "w").write(f"V = {{text!r}}\\n")
+        run = Pipeline(nodes, {data!r}, code_root={root!r}).run()
+        print(run.outcomes[0].action)
+"""
+
+
+def test_code_edited_while_the_program_runs_is_never_committed_under_its_new_hash(project: Project) -> None:
+    project.write({"stage.py": HELPED, "helper.py": "V = 'zero'\n"})
+    driver = TWICE.format(repo=str(REPO), root=str(project.root), data=str(project.data))
+    project.write(
+        {
+            "twice.py": driver.replace('for text in ("one", "two"):', 'for text in ("zero", "two"):').replace(
+                "        open(", "        if text != 'zero': open("
+            )
+        }
+    )
+    done = subprocess.run([sys.executable, str(project.root / "twice.py")], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["ran", "failed"], done.stderr
+    project.nodes = [
+        {"name": "n", "stage": "s", "run": "stage:run", "files": {"in": "inbox/**"}, "outputs": {"out": "made/n.txt"}}
+    ]
+    assert project.run() == {"n": "ran"}
+    assert project.output("made/n.txt") == "two"
+
+
+def test_stale_bytecode_of_an_edit_within_the_same_second_is_never_committed(project: Project) -> None:
+    project.write({"stage.py": HELPED, "helper.py": "V = 'one'\n"})
+    project.nodes = [
+        {"name": "n", "stage": "s", "run": "stage:run", "files": {"in": "inbox/**"}, "outputs": {"out": "made/n.txt"}}
+    ]
+    project.env["PYTHONDONTWRITEBYTECODE"] = ""
+    assert project.run() == {"n": "ran"}
+    before = (project.root / "helper.py").stat()
+    project.write({"helper.py": "V = 'two'\n"})
+    os.utime(project.root / "helper.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert project.run() == {"n": "failed"}
+    assert project.run() == {"n": "ran"}
+    assert project.output("made/n.txt") == "two"
+
+
 def test_a_file_name_that_is_no_text_harms_nobody_else(project: Project) -> None:
     with open(os.fsencode(project.data / "inbox") + b"/caf\xe9.txt", "wb") as file:
         file.write(b"x")

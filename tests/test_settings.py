@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import SecretStr
 
 from config import settings as module
 from config.errors import SettingsError
 from config.snapshot import node_settings
+from processing.aggregators.home_protocol import PRESETS
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -42,10 +45,29 @@ def test_the_environment_wins_over_env_file_over_yaml(tmp_path: Path, monkeypatc
         ("- a\n- b", "does not hold settings"),
         ("a: [", "not valid YAML at line"),
         ("bp_scheme: mine", "bp_scheme"),
-        ("plausibility: {puls: {reject: [1, 2]}}", "unknown metric 'puls'"),
-        ("source_priority: {steps: [nokia]}", "unknown source 'nokia'"),
+        ("plausibility: {puls: {reject: [1, 2]}}", "no metric 'puls'"),
+        ("source_priority: {steps: [nokia]}", "no source 'nokia'"),
         ("timezone_overrides: [{from: 2025-01-01, timezone: Europe/Warsaw}]", "timezone_overrides"),
         ("events: [{date: 2025-01-01, label: x, colour: red}]", "events"),
+        ("source_priority: [a]", "source_priority is wrong: it should hold"),
+        ("source_priority: {steps: mi_fitness}", "it should be a list"),
+        ("source_priority: {stepps: [mi_fitness]}", "no metric or kind 'stepps'"),
+        ("plausibility: 5", "plausibility is wrong: it should hold"),
+        ("plausibility: {pulse: 5}", r"plausibility \(pulse\)"),
+        ("plausibility: {pulse: {reject: [250, 20]}}", "lower bound lies above"),
+        ("plausibility: {pulse: {reject: [20]}}", "a part is missing"),
+        ("plausibility: {pulse: {reject: [.nan, 20]}}", "lower bound lies above"),
+        ("med_start_date: 2025-13-01", "med_start_date is wrong: it should be a date that exists"),
+        ("med_start_date: 20250101", "YYYY-MM-DD"),
+        ("med_start_date: '1735689600'", "YYYY-MM-DD"),
+        ("timezone_overrides: [{from: 2025-02-01, to: 2025-01-01, timezone: Europe/Warsaw}]", "`from` lies after `to`"),
+        ("timezone_overrides: [{from: 2025-02-30, to: 2025-03-01, timezone: Europe/Warsaw}]", "a date that exists"),
+        ("home_bp_protocol: mine", "one of 'esh_2021'"),
+        ("environment: My Flat", "environment is wrong"),
+        ("morning_hours: [4, 12]", "morning_hours"),
+        ("pg_port: 99999", "too large"),
+        ("false", "does not hold settings"),
+        ("[" * 2000, "nested too deep|not valid YAML"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_mend(tmp_path: Path, text: str, words: str) -> None:
@@ -53,6 +75,38 @@ def test_a_wrong_setting_is_named_with_its_mend(tmp_path: Path, text: str, words
         load(tmp_path, text)
     assert caught.value.mend
     assert caught.value.exit_code == 2
+    assert "pattern" not in str(caught.value) + caught.value.mend
+    assert "Mend it" not in caught.value.mend
+
+
+def test_every_setting_that_can_be_wrong_has_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, field in module.Settings.model_fields.items():
+        if field.metadata or field.annotation not in (str, str | None, SecretStr | None):
+            assert field.examples, name
+            assert field.description, name
+    monkeypatch.setenv("EVENTS", "soon")
+    with pytest.raises(SettingsError, match="events is wrong: in the environment it should be JSON") as caught:
+        load(tmp_path)
+    assert "New tablets" in caught.value.mend
+
+
+def test_the_examples_are_right(tmp_path: Path) -> None:
+    examples = {name: field.examples[0] for name, field in module.Settings.model_fields.items() if field.examples}
+    assert load(tmp_path, json.dumps(examples)).log_level == "WARNING"
+
+
+def test_dates_stay_dates_and_an_empty_name_is_no_setting(tmp_path: Path) -> None:
+    found = load(tmp_path, "med_start_date: 2025-03-01\nsource_priority:\nplausibility:\n")
+    assert module.for_nodes(found)["med_start_date"] == "2025-03-01"
+    assert (found.source_priority, found.plausibility) == ({}, {})
+
+
+def test_the_level_of_the_log_may_be_written_small(tmp_path: Path) -> None:
+    assert load(tmp_path, env="LOG_LEVEL=debug").log_level == "DEBUG"
+
+
+def test_the_home_protocols_are_those_of_the_code() -> None:
+    assert set(get_args(module.Settings.model_fields["home_bp_protocol"].annotation)) == set(PRESETS)
 
 
 def test_a_wrong_secret_is_never_shown(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ A preset is chosen by its header names. Keys:
     decimal        "." or ","; without it both are read
     date_formats   strptime formats of the date or datetime column; without them dates are recognised, never guessed
     time_formats   the same for the time column
-    unit           mmHg or kPa; without it the header's, else mmHg unless the values can only be kPa
+    unit           mmHg or kPa; without it what header and cells say, else mmHg (what could be kPa or cmHg is refused)
     na             cells that mean "no value"
     own_user       which user of the cuff is you; readings of others are kept as records and become no readings
     user_in_name   regular expression whose first group is the user in the file's name

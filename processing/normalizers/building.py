@@ -84,9 +84,7 @@ class Normalized:
         self._rejected.append((row.raw_id, reason, None, self.source, row.raw_artifact, row.position))
         self.fates["unused:invalid_record"] += 1
 
-    def write(
-        self, outputs: Outputs, labels: Mapping[str, str] | None = None, findings: Sequence[Finding] = ()
-    ) -> Report:
+    def write(self, outputs: Outputs, labels: Mapping[str, str] | None = None, findings: Sequence[Finding] = ()) -> Report:
         """Write roles `readings` and `rejected` and report. `labels`: device id → what a person calls it."""
         self._flush()
         table = pa.Table.from_batches(self._batches, _BUILT).combine_chunks()

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from config.errors import WarehouseError
 from config.stage import File, Finding, Inputs, Outputs, Report
-from warehouse.bronze import artifacts, schema
+from warehouse.bronze import artifacts, examples, schema
 from warehouse.bronze import statements as do
 from warehouse.bronze.connection import Connection, connect, exposed, pause, refused
 from warehouse.bronze.ledger import DEAD_LETTERS, LOADER_VERSION, source_of
@@ -130,33 +130,24 @@ def _load(session: Connection, job: _Job) -> tuple[_Counts, _Counts]:
             _lock(session, job)
             schema.create_months(session, job.source, job.months)
     with session.transaction():
-        _lock(session, job)
-        _make_room(session, job)
+        if _lock(session, job) or examples.make_room(session, job.source, job.environment):
+            schema.create_months(session, job.source, job.months)
         records = _known(session, job, job.table, job.records) or _load_records(session, job)
         letters = _known(session, job, DEAD_LETTERS, job.letters) or _load_letters(session, job)
+    if job.environment != examples.EXAMPLE:
+        examples.sweep(session, job.source)
     return records, letters
 
 
-def _lock(session: Connection, job: _Job) -> None:
-    """One loader per table at a time, to the end of the transaction."""
+def _lock(session: Connection, job: _Job) -> bool:
+    """One loader per table at a time, to the end of the transaction. True when the table was gone and had to be made again:
+
+    it held nothing but examples, and another source's load was the first real one.
+    """
     session.execute(do.LOCK_PATIENCE)
     session.execute(do.LOCK, (job.table,))
     session.execute(do.TUNE)
-
-
-def _make_room(session: Connection, job: _Job) -> None:
-    """Examples give way to real data, and never mix into it."""
-    query = sql.SQL(do.PROVENANCE).format(table=sql.Identifier(job.table))
-    examples, real = _one(session, query, {"source": job.source})
-    if job.environment == "example" and real:
-        raise WarehouseError(
-            f"The database holds real records of {job.source}; example records are not mixed into them.",
-            "Load examples into another database or another DATA_DIR.",
-        )
-    if job.environment != "example" and examples and not real:
-        schema.drop_source(session, job.source)
-        schema.create_source(session, job.source)
-        schema.create_months(session, job.source, job.months)
+    return schema.create_source(session, job.source)
 
 
 def _known(session: Connection, job: _Job, target: str, file: File) -> _Counts | None:

@@ -60,21 +60,22 @@ def migrations() -> dict[str, str]:
     return {name: _text(os.path.join("migrations", name)) for name in sorted(os.listdir(folder)) if name.endswith(".sql")}
 
 
-def create_source(session: Connection, source: str) -> None:
-    """The source's table with default partition, indexes and triggers, unless it is there.
+def create_source(session: Connection, source: str) -> bool:
+    """The source's table with default partition, indexes and triggers, unless it is there. True when it was made.
 
     A table that has to be made holds nothing: loads the ledger remembers of one removed by hand are forgotten with it.
     """
     table = f"bronze_{source}"
     if table in tables(session):
-        return
+        return False
     with session.transaction():
         session.execute("SELECT pg_advisory_xact_lock(hashtextextended('bronze_ddl:' || %s, 0))", (table,))
         if table in tables(session):
-            return
+            return False
         session.execute(sql.SQL(_text("source_table.sql")).format(**_identifiers(table)))
         session.execute("DELETE FROM bronze_loads WHERE target_table = %s", (table,))
         session.execute("DELETE FROM bronze_dead_letters WHERE source = %s AND stage = 'bronze'", (source,))
+    return True
 
 
 def create_months(session: Connection, source: str, months: Iterable[date]) -> None:

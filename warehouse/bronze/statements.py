@@ -7,6 +7,10 @@ from __future__ import annotations
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('bronze_load:' || %s, 0))"
 
+TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('bronze_load:' || %s, 0))"
+"""The same lock, without waiting."""
+LOCK_TABLE = "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE NOWAIT"
+
 TUNE = "SELECT set_config('work_mem', '32MB', true), set_config('jit', 'off', true), set_config('lock_timeout', '30s', true)"
 
 LOCK_PATIENCE = "SELECT set_config('lock_timeout', '30min', true)"

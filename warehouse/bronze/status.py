@@ -33,12 +33,15 @@ SELECT (SELECT count(*) FROM {table}),
        (SELECT count(*) FROM pg_inherits WHERE inhparent = {name}::regclass),
        (SELECT COALESCE(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits WHERE inhparent = {name}::regclass),
        (SELECT count(*) FROM bronze_dead_letters WHERE source = {source}),
-       (SELECT count(*) FROM bronze_loads WHERE target_table = {plain})
+       (SELECT count(*) FROM bronze_loads WHERE target_table = {plain}),
+       (SELECT EXISTS (SELECT FROM {table} WHERE environment = 'example'))
 """
 
 
 def status(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables with rows, partitions (the default one counted), dead letters, loads, bytes. WarehouseError when unreachable.
+    """Tables with rows, partitions (the default one counted), dead letters, loads, bytes; `example`: it holds synthetic rows.
+
+    WarehouseError when the database cannot be reached.
 
     Settings: database, data_dir.
     """
@@ -102,10 +105,11 @@ def _table(session: Connection, table: str) -> dict[str, Any]:
     query = sql.SQL(_TABLE).format(
         table=sql.Identifier(table), name=sql.Literal(f'"{table}"'), plain=sql.Literal(table), source=sql.Literal(source)
     )
-    rows, partitions, size, letters, loads = session.execute(query).fetchall()[0]
+    rows, partitions, size, letters, loads, example = session.execute(query).fetchall()[0]
     return {
         "source": source,
         "table": table,
+        "example": example,
         "rows": rows,
         "partitions": partitions,
         "dead_letters": letters,
