@@ -29,7 +29,7 @@ def _dump(node: Any, docs: list[str], in_function: bool) -> Iterator[str]:
                 continue
             documented = field == "body" and isinstance(node, (*_FUNCTIONS, ast.ClassDef))
             yield field + "="
-            yield from _dump(_without_docstring(value, docs) if documented else value, docs, inside)
+            yield from _dump(_without_docstring(node, value, docs) if documented else value, docs, inside)
         yield ")"
     elif isinstance(node, list):
         yield "["
@@ -50,9 +50,17 @@ def _dump_local_annotation(node: ast.AnnAssign, docs: list[str]) -> Iterator[str
         yield ")"
 
 
-def _without_docstring(body: list[ast.stmt], docs: list[str]) -> list[ast.stmt]:
-    first = body[0] if body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-        docs.append(first.value.value)
-        return body[1:]
-    return body
+def _without_docstring(node: ast.AST, body: list[ast.stmt], docs: list[str]) -> list[ast.stmt]:
+    """A class body also without the strings that document its attributes."""
+    kept = []
+    for number, item in enumerate(body):
+        if is_string(item) and (number == 0 or isinstance(node, ast.ClassDef)):
+            docs.append(item.value.value)  # type: ignore[attr-defined]
+        else:
+            kept.append(item)
+    return kept
+
+
+def is_string(node: ast.stmt) -> bool:
+    """A string that stands alone."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -45,8 +45,8 @@ def python_leaf() -> list[str]:
 
 
 def installed_token() -> str:
-    """Changes whenever something is installed, removed or upgraded: names and times of the metadata folders on sys.path."""
-    seen: list[Any] = [sys.version_info[:3]]
+    """Changes whenever something is installed, removed or upgraded: names and times of the metadata folders on sys.path, and sys.path."""
+    seen: list[Any] = [sys.version_info[:3], sys.path]
     for folder in sys.path:
         if not os.path.basename(folder).endswith("-packages"):
             continue

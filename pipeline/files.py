@@ -78,7 +78,9 @@ class Files:
 
     def save(self, registry: Registry) -> None:
         """Write what was learnt to the cache; nothing when nothing was."""
-        self._fresh = {key: kept for key, kept in self._fresh.items() if key == _readable(key)}  # the others have no text to store
+        self._fresh = {
+            key: kept for key, kept in self._fresh.items() if key == _readable(key)
+        }  # the others have no text to store
         if not self._fresh:
             return
         with registry.atomic() as db:

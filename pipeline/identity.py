@@ -12,15 +12,16 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from config.errors import UndeclaredSetting
-from pipeline.closure import Closure, Code, Finder, Module
+from config.errors import PipelineError, UndeclaredSetting
+from pipeline.closure import Closure
 from pipeline.encoding import VERSION, digest
 from pipeline.environment import Distributions, installed_token, python_leaf, read_installed
 from pipeline.files import Files
+from pipeline.names import Finder, Module, listing
 from pipeline.node import Node
 from pipeline.registry import Registry
 from pipeline.source_index import VERSION as INDEX_VERSION
-from pipeline.source_index import SourceIndex, from_json, index_source, to_json
+from pipeline.source_index import SourceIndex, from_json, index_source
 
 
 class Identity(NamedTuple):
@@ -71,6 +72,8 @@ class Identities:
         self._indexes: dict[str, SourceIndex] = {}
         self._codes: dict[tuple[str, ...], tuple[Identity, list[str], list[str]]] = {}
         self._installed: Distributions | None = None
+        self._present: dict[str, bool] = {}
+        self._listed: dict[str, list[str]] = {}
         self._pending: dict[str, Identity] = {}
         self._token = installed_token()
 
@@ -117,7 +120,7 @@ class Identities:
         found = self._get(_closure_key(refs, resources), self._token)
         if found is None or self._resources(resources) != found["resources"]:
             return None
-        if any(os.path.exists(os.path.join(self._root, p)) for p in found["absent"]):
+        if any(self._exists(p) for p in found["absent"]) or any(self._list(p) != names for p, names in found["listed"].items()):
             return None
         try:
             if any(self._files.digest(os.path.join(self._root, p)).sha256 != sha for p, sha in found["files"].items()):
@@ -127,7 +130,7 @@ class Identities:
         return Identity(found["id"], "code", []), found["imports"], found["warnings"]
 
     def _fresh_code(self, refs: tuple[str, ...], resources: tuple[str, ...]) -> tuple[Identity, list[str], list[str]]:
-        finder = Finder([self._root, *self._editable_roots()])
+        finder = Finder([self._root, *self._editable_roots()], self._distributions().by_import)
         code = Closure(finder, self._index, lambda p: self._files.digest(p).sha256, self._root).walk(list(refs))
         data = self._resources(resources)
         leaves = sorted([*code.leaves, *([f"resource {name}", sha, name] for name, sha in data)])
@@ -139,7 +142,8 @@ class Identities:
             {
                 "id": identity.id,
                 "files": {self._relative(f): self._files.digest(f).sha256 for f in code.files},
-                "absent": [self._relative(p) for p in code.absent if self._plausible(p, code)],
+                "absent": [self._relative(p) for p in code.absent],
+                "listed": {self._relative(p): names for p, names in code.listed.items()},
                 "resources": data,
                 "imports": code.imports,
                 "warnings": code.warnings,
@@ -147,10 +151,15 @@ class Identities:
         )
         return identity, code.imports, code.warnings
 
-    def _plausible(self, path: str, code: Code) -> bool:
-        """Absent paths of third-party packages' insides cannot shadow anything: their top level is watched."""
-        inner = self._relative(path).split(os.sep)
-        return len(inner) == 1 or inner[0].removesuffix(".py") not in code.imports or inner[1] == "__init__.py"
+    def _exists(self, path: str) -> bool:
+        if path not in self._present:
+            self._present[path] = os.path.exists(os.path.join(self._root, path))
+        return self._present[path]
+
+    def _list(self, folder: str) -> list[str]:
+        if folder not in self._listed:
+            self._listed[folder] = listing(os.path.join(self._root, folder))
+        return self._listed[folder]
 
     def _index(self, module: Module) -> SourceIndex:
         path = module.path or ""
@@ -161,15 +170,22 @@ class Identities:
             if data is None:
                 with open(path, "rb") as file:
                     index = index_source(file.read(), module.name, module.is_package, self._relative(path))
-                self._put(f"index {module.name}", of, to_json(index))
+                self._put(f"index {module.name}", of, list(index))
             else:
                 index = from_json(data)
             self._indexes[module.name] = index
         return self._indexes[module.name]
 
     def _resources(self, patterns: tuple[str, ...]) -> list[list[str]]:
-        names = sorted({n for p in patterns for n in glob.glob(p, root_dir=self._root)}) if patterns else []
-        return [[n.replace(os.sep, "/"), self._files.digest(os.path.join(self._root, n)).sha256] for n in names]
+        names: set[str] = set()
+        for pattern in patterns:
+            matched = [
+                n for n in glob.glob(pattern, root_dir=self._root, recursive=True) if os.path.isfile(os.path.join(self._root, n))
+            ]
+            if not matched and "*" not in pattern:
+                raise PipelineError(f"No file matches the resource {pattern!r}.", "Mend the node or restore the file.")
+            names.update(matched)
+        return [[n.replace(os.sep, "/"), self._files.digest(os.path.join(self._root, n)).sha256] for n in sorted(names)]
 
     # -- environment --------------------------------------------------------------------------------------------------
 

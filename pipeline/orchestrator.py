@@ -152,8 +152,7 @@ class Orchestrator:
             if read.path is not None:
                 inputs[read.role].append(self._planner.as_file(read))
         planner = self._planner
-        previous, here = planner.previous(node), (planner.store.root, self._run_id, attempt_id, planner.code_root, STARTED_NS)
-        task = Task(node, inputs, planner.needs(node), previous, *here)
+        task = Task(
             node,
             inputs,
             planner.needs(node),

@@ -4,6 +4,46 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+Target = tuple[str, str | None]
+"""(module, name in it); the module itself if None."""
+
+
+class Ref(NamedTuple):
+    """A global name, or a chain that starts with one: `helper`, `np.mean`."""
+
+    name: str
+    line: int
+    optional: bool = False
+    """May be undefined: an annotation nobody evaluates, a name the class body binds itself."""
+    handled: bool = False
+    """`import_module` called with a name that could be read."""
+
+
+class Local(NamedTuple):
+    """An import inside a function or class."""
+
+    module: str
+    name: str | None
+    rest: list[str] | None
+    """What is used of it, all if empty; None: it is only imported."""
+    line: int
+
+
+class Dynamic(NamedTuple):
+    """What a static reader cannot follow. Known by its spelling; `DYNAMIC` in closure.py knows the rest by what they resolve to."""
+
+    kind: str
+    line: int
+    start: str | None = None
+    """The package the answer must lie in."""
+
+
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_UNREADABLE = frozenset(("__subclasses__", "__globals__", "f_globals", "__doc__"))
+IMPORTERS = frozenset(("import_module", "__import__"))
 
 
 def chain(node: ast.AST) -> str:
@@ -15,211 +55,269 @@ def chain(node: ast.AST) -> str:
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
-def import_targets(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, tuple[str, str | None]]]:
-    """(bound alias, (module, name)) of an import statement; alias `*` for a star import."""
+def import_targets(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[tuple[str, Target]]:
+    """(bound alias, target) of an import statement; alias `*` for a star import."""
     if isinstance(node, ast.Import):
         for alias in node.names:
-            yield (
-                (alias.asname, (alias.name, None))
-                if alias.asname
-                else (alias.name.partition(".")[0], (alias.name.partition(".")[0], None))
-            )
+            top = alias.name.partition(".")[0]
+            yield (alias.asname, (alias.name, None)) if alias.asname else (top, (top, None))
     else:
-        module = _absolute(node, package)
         for alias in node.names:
-            yield alias.asname or alias.name, (module, alias.name)
+            yield alias.asname or alias.name, (absolute("." * node.level + (node.module or ""), package), alias.name)
 
 
 def imported_modules(node: ast.Import | ast.ImportFrom, package: str) -> list[tuple[str, list[str]]]:
     """(module, names) an import statement executes."""
     if isinstance(node, ast.Import):
         return [(alias.name, []) for alias in node.names]
-    return [(_absolute(node, package), [a.name for a in node.names if a.name != "*"])]
+    return [(absolute("." * node.level + (node.module or ""), package), [a.name for a in node.names if a.name != "*"])]
 
 
-def _absolute(node: ast.ImportFrom, package: str) -> str:
-    if not node.level:
-        return node.module or ""
+def absolute(name: str, package: str) -> str:
+    """`..a` as seen from `package`."""
+    rest = name.lstrip(".")
+    if rest == name:
+        return name
     parts = package.split(".")
-    base = parts[: len(parts) - node.level + 1]
-    return ".".join([*base, *([node.module] if node.module else [])])
+    return ".".join([*parts[: len(parts) - (len(name) - len(rest)) + 1], *([rest] if rest else [])])
+
+
+def scope_names(body: Iterable[ast.AST], package: str) -> dict[str, list[Target] | None]:
+    """What a body binds, not looking into nested scopes: name → what it imports under it, None if declared global."""
+    found: dict[str, list[Target]] = {}
+    declared: list[str] = []
+    todo = list(body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (*DEFINITIONS, *COMPREHENSIONS, ast.Lambda)):
+            named = [n.target for n in ast.walk(node) if isinstance(n, ast.NamedExpr)] if isinstance(node, COMPREHENSIONS) else []
+            for name in [n.id for n in named] if not isinstance(node, DEFINITIONS) else [node.name]:
+                found.setdefault(name, [])
+            continue
+        if isinstance(node, ast.Global):
+            declared += node.names
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias, target in import_targets(node, package):
+                found.setdefault(alias, []).append(target)
+        for name in _stored(node):
+            found.setdefault(name, [])
+        todo += list(ast.iter_child_nodes(node))
+    return {**found, **dict.fromkeys(declared)}
+
+
+def _stored(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        return [node.id]
+    if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+        return [node.name]
+    if type(node).__name__ == "TypeAlias":
+        return [chain(node.name)]  # type: ignore[attr-defined]
+    return [node.rest] if isinstance(node, ast.MatchMapping) and node.rest else []
+
+
+class _Scope(NamedTuple):
+    names: dict[str, list[Target] | None]
+    is_class: bool = False
+    transparent: bool = False
+    """Type parameters: a class body around them stays in sight."""
 
 
 class References(ast.NodeVisitor):
-    """Collects the global names a statement uses; knows function scopes, so a local never looks like a global."""
+    """Collects what a statement uses; knows scopes, so a local never looks like a global."""
 
-    def __init__(self, package: str) -> None:
+    def __init__(self, package: str, importers: set[str], lazy_annotations: bool) -> None:
         self.package = package
-        self.refs: set[str] = set()
-        self.calls: set[str] = set()
-        self.imports: dict[str, list[tuple[str, str | None]]] = {}
-        self.dynamic: list[tuple[str, int]] = []
-        self._scopes: list[set[str]] = []
+        self.refs: dict[tuple[str, bool, bool], int] = {}
+        self.locals: list[Local] = []
+        self.dynamic: list[Dynamic] = []
+        self._importers = importers
+        self._lazy = lazy_annotations
+        self._optional = False
+        self._scopes: list[_Scope] = []
 
     def visit_Name(self, node: ast.Name) -> None:
-        self._use(node.id, node)
+        if isinstance(node.ctx, ast.Load) or not (self._scopes and self._scopes[-1].names.get(node.id) is not None):
+            self._use(node.id, node.lineno)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        if node.attr == "__subclasses__":
-            self.dynamic.append(("subclasses", node.lineno))
-        elif node.attr in {"__doc__", "getdoc"}:
-            self.dynamic.append(("doc", node.lineno))
-        elif node.attr == "modules" and chain(node) == "sys.modules":
-            self.dynamic.append(("dynamic import", node.lineno))
+        if node.attr in _UNREADABLE:
+            self.dynamic.append(Dynamic(node.attr, node.lineno))
         dotted = chain(node)
         if dotted:
-            self._use(dotted, node)
+            self._use(dotted, node.lineno)
         else:
             self.visit(node.value)
 
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str) and node.value in _UNREADABLE:
+            self.dynamic.append(Dynamic(node.value, node.lineno))
+
     def visit_Call(self, node: ast.Call) -> None:
         dotted = chain(node.func)
-        if dotted or not (isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Constant)):
-            self.calls.add(dotted or "?")
-        if dotted.rpartition(".")[2] in {"import_module", "__import__"}:
-            self._dynamic_import(node)
-        self.generic_visit(node)
+        if (dotted.rpartition(".")[2] in IMPORTERS or dotted in self._importers) and self._import_call(node):
+            self._use(dotted, node.lineno, handled=True)
+        else:
+            self.visit(node.func)
+        if dotted in {"vars", "locals", "dir"} and not node.args and not any(not s.is_class for s in self._scopes):
+            self.dynamic.append(Dynamic("globals", node.lineno))
+        if dotted == "getattr" and len(node.args) > 1 and chain(node.args[0]) and (name := _leading_text(node.args[1])):
+            self._use(f"{chain(node.args[0])}.{name}", node.lineno)
+        for argument in (*node.args, *node.keywords):
+            self.visit(argument)
 
-    def visit_Import(self, node: ast.Import) -> None:
-        self._local_import(node)
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        if not self._scopes:
+            return  # module level, inside a compound statement: the file's own imports
+        for module, names in imported_modules(node, self.package):
+            self.locals += [Local(module, name, None, node.lineno) for name in names]
+            self.locals.append(Local(module, None, None, node.lineno))
+        for alias, (module, name) in import_targets(node, self.package):
+            if self._scopes[-1].is_class or self._scopes[-1].names.get(alias) is None:
+                self.locals.append(Local(module, name, [], node.lineno))  # in reach of others, as an attribute or a global
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        self._local_import(node)
+        self.visit_Import(node)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._function(node, node.body)
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._all(node.decorator_list)
+        self._defaults(node.args)
+        with_parameters = self._parameters(node)
+        for annotation in (*(a.annotation for a in _arguments(node.args)), node.returns):
+            self._annotation(annotation)
+        names = _local_arguments(node.args) | scope_names(node.body, self.package)
+        self._inside(_Scope(names), node.body)
+        del self._scopes[len(self._scopes) - with_parameters :]
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._function(node, node.body)
+        self.visit_FunctionDef(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._all(node.decorator_list)
+        with_parameters = self._parameters(node)
+        self._all([*node.bases, *node.keywords])
+        own = scope_names(node.body, self.package) | {"__qualname__": [], "__module__": [], "__annotations__": []}
+        self._inside(_Scope(own, is_class=True), node.body)
+        del self._scopes[len(self._scopes) - with_parameters :]
+
+    def visit_TypeAlias(self, node: ast.AST) -> None:
+        with_parameters = self._parameters(node)
+        self.visit(node.value)  # type: ignore[attr-defined]
+        del self._scopes[len(self._scopes) - with_parameters :]
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._defaults(node.args)
-        self._inside(_arguments(node.args), [node.body])
+        names = _local_arguments(node.args) | scope_names([node.body], self.package)
+        self._inside(_Scope(names), [node.body])
 
     def visit(self, node: ast.AST) -> None:
-        if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            names = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
-            self._inside(names, ast.iter_child_nodes(node))
-        else:
+        if not isinstance(node, COMPREHENSIONS):
             super().visit(node)
+            return
+        self.visit(node.generators[0].iter)  # the first iterable is evaluated outside
+        names: dict[str, list[Target] | None] = {
+            n.id: [] for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)
+        }
+        inner = [x for n, g in enumerate(node.generators) for x in ([g.target, *g.ifs] if n == 0 else [g])]
+        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        self._inside(_Scope(names), [*inner, *parts])
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.visit(node.target)
-        if not (self._scopes and isinstance(node.target, ast.Name)):
-            self.visit(node.annotation)
+        in_function = self._scopes and not self._scopes[-1].is_class
+        if not (in_function and isinstance(node.target, ast.Name)):
+            self._annotation(node.annotation)
         if node.value:
             self.visit(node.value)
 
     def visit_If(self, node: ast.If) -> None:
         if is_type_checking(node.test):
-            for other in node.orelse:
-                self.visit(other)
+            self._all(node.orelse)
         else:
             self.generic_visit(node)
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, body: list[ast.stmt]) -> None:
-        for decorator in node.decorator_list:
-            self.visit(decorator)
-        self._defaults(node.args)
-        for argument in _all_arguments(node.args):
-            if argument.annotation:
-                self.visit(argument.annotation)
-        if node.returns:
-            self.visit(node.returns)
-        bound, declared_global = local_names(body)
-        self._inside((_arguments(node.args) | bound) - declared_global, body)
+    def _all(self, nodes: Iterable[ast.AST]) -> None:
+        for node in nodes:
+            self.visit(node)
 
-    def _inside(self, names: set[str], body: Iterable[ast.AST]) -> None:
-        self._scopes.append(names)
-        for child in body:
-            self.visit(child)
+    def _inside(self, scope: _Scope, body: Iterable[ast.AST]) -> None:
+        self._scopes.append(scope)
+        self._all(body)
         self._scopes.pop()
 
+    def _parameters(self, node: ast.AST) -> int:
+        """Opens the scope of PEP 695 type parameters, if there are any; how many were opened."""
+        parameters = getattr(node, "type_params", [])
+        if parameters:
+            self._scopes.append(_Scope({p.name: [] for p in parameters}, transparent=True))
+            self._all(parameters)
+        return int(bool(parameters))
+
+    def _annotation(self, node: ast.expr | None) -> None:
+        before, self._optional = self._optional, self._optional or self._lazy
+        if node:
+            self.visit(node)
+        self._optional = before
+
     def _defaults(self, arguments: ast.arguments) -> None:
-        for default in [*arguments.defaults, *(d for d in arguments.kw_defaults if d)]:
-            self.visit(default)
+        self._all([*arguments.defaults, *(d for d in arguments.kw_defaults if d)])
 
-    def _use(self, dotted: str, node: ast.AST) -> None:
-        root = dotted.partition(".")[0]
-        line = getattr(node, "lineno", 0)
-        if root in self.imports:
-            self.refs.add(dotted)
-            return
-        if any(root in scope for scope in self._scopes):
-            return
-        if root in {"eval", "exec", "globals"}:
-            self.dynamic.append((root, line))
-        elif root in {"__doc__", "getdoc"}:
-            self.dynamic.append(("doc", line))
-        self.refs.add(dotted)
+    def _use(self, dotted: str, line: int, handled: bool = False) -> None:
+        root, _, rest = dotted.partition(".")
+        if root == "__doc__":
+            self.dynamic.append(Dynamic(root, line))
+        optional, nearest = self._optional, True
+        for scope in reversed(self._scopes):
+            if root in scope.names and (nearest or not scope.is_class):
+                targets = scope.names[root]
+                if targets is None:
+                    break
+                self.locals += [Local(m, name, rest.split(".") if rest else [], line) for m, name in targets]
+                if not scope.is_class:
+                    return
+                optional = True  # a class body looks outside until it has bound the name
+            nearest = nearest and scope.transparent
+        self.refs.setdefault((dotted, optional, handled), line)
 
-    def _local_import(self, node: ast.Import | ast.ImportFrom) -> None:
-        if not self._scopes:
-            return  # module level inside a compound statement: the file's own imports
-        for alias, target in import_targets(node, self.package):
-            self.imports.setdefault(alias, []).append(target)
-            if target[1] is None:
-                self.refs.add(alias + ".__name__")  # imported, even if never used: its effects run
-        for module, _ in imported_modules(node, self.package):
-            self.imports.setdefault(f"import {module}", []).append((module, None))
+    def _import_call(self, node: ast.Call) -> bool:
+        """Whether what a call of `import_module` imports could be read from its arguments."""
+        given = {k.arg: k.value for k in node.keywords} | dict(zip(("name", "package"), node.args, strict=False))
+        name, package = _leading_text(given.get("name")), self.package
+        if name is None:
+            return False
+        if name.startswith("."):
+            if chain(given.get("package", ast.Constant(0))) not in {"__package__", "__name__"}:
+                package = _leading_text(given.get("package")) or ""
+            name = absolute(name, package) if package else ""
+        if isinstance(given["name"], ast.Constant):
+            self.locals.append(Local(name, None, [], node.lineno))
+            return bool(name)
+        start = name.rpartition(".")[0]
+        if start:
+            self.dynamic.append(Dynamic("import", node.lineno, start))
+        return bool(start)
 
-    def _dynamic_import(self, node: ast.Call) -> None:
-        first = node.args[0] if node.args else None
-        if isinstance(first, ast.Constant) and isinstance(first.value, str) and not first.value.startswith("."):
-            self.imports.setdefault(f"whole {first.value}", []).append((first.value, None))
-        else:
-            self.dynamic.append((f"dynamic import {_known_start(first)}".rstrip(), node.lineno))
 
-
-def _known_start(name: ast.expr | None) -> str:
-    """The package a computed module name must lie in: `pkg` for `"pkg." + x` and `f"pkg.{x}"`, else ``."""
+def _leading_text(name: ast.expr | None) -> str | None:
+    """The constant text a computed string starts with: `pkg.` of `"pkg." + x`, `f"pkg.{x}"` and `"pkg.%s" % x`."""
+    formatted = isinstance(name, ast.BinOp) and isinstance(name.op, ast.Mod)
     while isinstance(name, ast.BinOp):
         name = name.left
     if isinstance(name, ast.JoinedStr) and name.values:
         name = name.values[0]
-    text = name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else ""
-    return text.partition(".")[0] if "." in text else ""
+    if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
+        return None
+    return name.value.partition("%")[0] if formatted else name.value
 
 
-def local_names(body: list[ast.stmt]) -> tuple[set[str], set[str]]:
-    """(names bound in a function body, names declared global), not looking into nested functions."""
-    bound: set[str] = set()
-    declared: set[str] = set()
-    todo: list[ast.AST] = list(body)
-    while todo:
-        node = todo.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            bound.add(node.name)
-            continue
-        if isinstance(node, ast.Lambda):
-            continue
-        if isinstance(node, ast.Global):
-            declared |= set(node.names)
-        bound |= _stored(node)
-        todo += list(ast.iter_child_nodes(node))
-    return bound, declared
-
-
-def _stored(node: ast.AST) -> set[str]:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-        return {node.id}
-    if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-        return {node.name}
-    if isinstance(node, ast.MatchMapping) and node.rest:
-        return {node.rest}
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return {a.asname or a.name.partition(".")[0] for a in node.names}
-    return set()
-
-
-def _all_arguments(arguments: ast.arguments) -> list[ast.arg]:
+def _arguments(arguments: ast.arguments) -> list[ast.arg]:
     extra = [a for a in (arguments.vararg, arguments.kwarg) if a]
     return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
 
 
-def _arguments(arguments: ast.arguments) -> set[str]:
-    return {a.arg for a in _all_arguments(arguments)}
+def _local_arguments(arguments: ast.arguments) -> dict[str, list[Target] | None]:
+    return {a.arg: [] for a in _arguments(arguments)}
 
 
 def is_type_checking(test: ast.expr) -> bool:
+    """`if TYPE_CHECKING`, which no interpreter runs."""
     return chain(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING"}

@@ -8,13 +8,28 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from config.errors import PipelineError
-from pipeline.canonical import canonical
-from pipeline.references import References, chain, import_targets, imported_modules, is_type_checking, local_names
+from pipeline.canonical import canonical, is_string
+from pipeline.purity import Kind, Trait, Use, traits, uses
+from pipeline.references import (
+    DEFINITIONS,
+    IMPORTERS,
+    Dynamic,
+    Local,
+    Ref,
+    References,
+    Target,
+    chain,
+    import_targets,
+    imported_modules,
+    is_type_checking,
+    scope_names,
+)
 
-VERSION = "index-1"
+VERSION = "index-2"
 
 
 class Statement(NamedTuple):
@@ -26,19 +41,12 @@ class Statement(NamedTuple):
     doc_digest: str
     """As `digest`, with docstrings."""
     line: int
-    refs: list[str]
-    """Dotted chains of global names it uses, `helper`, `np.mean`."""
-    imports: dict[str, list[tuple[str, str | None]]]
-    """Function-local imports: alias → (module, name)."""
-    dynamic: list[tuple[str, int]]
-    """What a static reader cannot follow: (kind, line)."""
-    effect: str
-    """`always`: runs when the module is imported; `calls`: if one of `calls` is first-party; `class`: if a base says so; `` never."""
-    calls: list[str]
-    kind: str
-    """`function`, `class`, `acting class` (making one may have effects: it defines `__init__` or the like) or ``."""
-    subclass_hook: bool
-    """A class that defines `__init_subclass__` or names a metaclass."""
+    refs: list[Ref]
+    locals: list[Local]
+    dynamic: list[Dynamic]
+    uses: list[Use]
+    """What must be harmless for it to have no effect."""
+    traits: Trait
 
 
 class SourceIndex(NamedTuple):
@@ -46,22 +54,32 @@ class SourceIndex(NamedTuple):
 
     statements: list[Statement]
     bindings: dict[str, list[int]]
-    imports: dict[str, list[tuple[str, str | None]]]
-    """Alias → (module, name) of module-level imports; several for try/except fallbacks."""
+    imports: dict[str, list[Target]]
+    """Alias → target of module-level imports; several for try/except fallbacks."""
     modules: list[tuple[str, list[str]]]
     """(module, names) imported when this module is; the names may be submodules."""
     stars: list[str]
     typing_only: list[str]
 
 
-def to_json(index: SourceIndex) -> list[Any]:
-    """Plain lists, for the cache."""
-    return [[list(s) for s in index.statements], *index[1:]]
-
-
 def from_json(data: list[Any]) -> SourceIndex:
-    """Back from the cache."""
-    return SourceIndex([Statement(*s) for s in data[0]], *data[1:])
+    """Back from the cache, where tuples are lists."""
+    return SourceIndex([_statement(*fields) for fields in data[0]], *data[1:])
+
+
+def _statement(*fields: Any) -> Statement:
+    names, digest, doc_digest, line, refs, local, dynamic, conditions, kind = fields
+    return Statement(
+        names,
+        digest,
+        doc_digest,
+        line,
+        [Ref(*r) for r in refs],
+        [Local(*x) for x in local],
+        [Dynamic(*d) for d in dynamic],
+        [Use(Kind(k), name) for k, name in conditions],
+        Trait(kind),
+    )
 
 
 def index_source(text: bytes, module: str, is_package: bool, path: str) -> SourceIndex:
@@ -71,134 +89,101 @@ def index_source(text: bytes, module: str, is_package: bool, path: str) -> Sourc
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or "?"
         raise PipelineError(f"{path}:{line} cannot be parsed: {getattr(error, 'msg', error)}.", "Mend the source file.") from None
-    package = module if is_package else module.rpartition(".")[0]
-    builder = _Builder(package)
-    for statement in tree.body:
-        builder.add(statement)
+    builder = _Builder(tree, module if is_package else module.rpartition(".")[0])
+    for number, statement in enumerate(tree.body):
+        if number == 0 and is_string(statement):
+            builder.document(statement.value.value)  # type: ignore[attr-defined]
+        else:
+            builder.add(statement)
     return builder.finish()
 
 
 class _Builder:
-    def __init__(self, package: str) -> None:
+    def __init__(self, tree: ast.Module, package: str) -> None:
         self.package = package
-        self.statements: list[Statement] = []
-        self.imports: dict[str, list[tuple[str, str | None]]] = {}
-        self.modules: list[tuple[str, list[str]]] = []
-        self.stars: list[str] = []
-        self.typing_only: list[str] = []
+        self.index = SourceIndex([], {}, {}, [], [], [])
+        imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+        self.importers = {a.asname or a.name for n in imports for a in n.names if a.name in IMPORTERS}
+        self.lazy = any(n.module == "__future__" and a.name == "annotations" for n in imports for a in n.names)
+
+    def document(self, text: str) -> None:
+        self.index.statements.append(Statement(["__doc__"], "", _sha(text), 1, [], [], [], [], Trait.NONE))
 
     def add(self, node: ast.stmt) -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             self._import(node)
-        elif _is_main_guard(node) or _is_docstring(node) or isinstance(node, ast.Pass):
+        elif _is_main_guard(node) or isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and _is_constant(node.value)):
             pass
         elif isinstance(node, ast.If) and is_type_checking(node.test):
             for inner in node.body:
                 if isinstance(inner, (ast.Import, ast.ImportFrom)):
-                    self.typing_only += [a.asname or a.name.partition(".")[0] for a in inner.names]
+                    self.index.typing_only.extend(a.asname or a.name.partition(".")[0] for a in inner.names)
             for other in node.orelse:
                 self.add(other)
         else:
-            self.statements.append(self._statement(node))
-            if _is_compound(node):
-                for child in ast.walk(node):
-                    if isinstance(child, (ast.Import, ast.ImportFrom)):
-                        self._import(child)
+            self.index.statements.append(self._statement(node))
+            for child in _executed(node):
+                if isinstance(child, (ast.Import, ast.ImportFrom)):
+                    self._import(child, binds=not isinstance(node, ast.ClassDef))
 
     def finish(self) -> SourceIndex:
-        bindings: dict[str, list[int]] = {}
-        for number, statement in enumerate(self.statements):
+        for number, statement in enumerate(self.index.statements):
             for name in statement.names:
-                bindings.setdefault(name, []).append(number)
-        return SourceIndex(self.statements, bindings, self.imports, self.modules, self.stars, self.typing_only)
+                self.index.bindings.setdefault(name, []).append(number)
+        return self.index
 
-    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
-        for alias, target in import_targets(node, self.package):
+    def _import(self, node: ast.Import | ast.ImportFrom, binds: bool = True) -> None:
+        for alias, target in import_targets(node, self.package) if binds else ():
             if alias == "*":
-                self.stars.append(target[0])
+                self.index.stars.append(target[0])
             else:
-                self.imports.setdefault(alias, []).append(target)
-        self.modules += imported_modules(node, self.package)
+                self.index.imports.setdefault(alias, []).append(target)
+        self.index.modules.extend(imported_modules(node, self.package))
 
     def _statement(self, node: ast.stmt) -> Statement:
         text, docs = canonical(node)
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        with_docs = hashlib.sha256(repr((digest, docs)).encode("utf-8", "backslashreplace")).hexdigest()[:32] if docs else digest
-        reader = References(self.package)
+        digest = _sha(text)
+        reader = References(self.package, self.importers, self.lazy)
         reader.visit(node)
         return Statement(
             _bound_names(node),
             digest,
-            with_docs,
+            _sha(repr((digest, docs))) if docs else digest,
             node.lineno,
-            sorted(reader.refs),
-            reader.imports,
-            sorted(set(reader.dynamic)),
-            _effect(node),
-            sorted(reader.calls) if isinstance(node, (ast.Assign, ast.AnnAssign)) else [],
-            _kind(node),
-            isinstance(node, ast.ClassDef) and (_defines(node, {"__init_subclass__"}) or bool(node.keywords)),
+            [Ref(name, line, optional, handled) for (name, optional, handled), line in sorted(reader.refs.items())],
+            reader.locals,
+            reader.dynamic,
+            uses(node, self.lazy),
+            traits(node),
         )
 
 
-_PURE_DECORATORS = frozenset(
-    """
-    property staticmethod classmethod abstractmethod abc.abstractmethod final override overload typing.overload
-    dataclass dataclasses.dataclass unique enum.unique runtime_checkable typing.runtime_checkable
-    cache lru_cache wraps cached_property total_ordering singledispatch contextmanager contextlib.contextmanager
-    functools.cache functools.lru_cache functools.wraps functools.cached_property functools.total_ordering functools.singledispatch
-    """.split()  # noqa: SIM905 - a table reads better than a list
-)
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _effect(node: ast.stmt) -> str:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        names = {chain(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list}
-        if not names <= _PURE_DECORATORS:
-            return "always"
-        return "class" if isinstance(node, ast.ClassDef) and (node.bases or node.keywords) else ""
-    if isinstance(node, ast.Assign) and all(isinstance(t, (ast.Name, ast.Tuple, ast.List)) for t in node.targets):
-        return "calls"
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return "calls"
-    return "always"
-
-
-def _kind(node: ast.stmt) -> str:
-    if isinstance(node, ast.ClassDef):
-        return "acting class" if _defines(node, {"__init__", "__new__", "__post_init__", "__set_name__"}) else "class"
-    return "function" if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
-
-
-def _defines(node: ast.ClassDef, names: set[str]) -> bool:
-    return any(isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and n.name in names for n in node.body)
+def _executed(node: ast.stmt) -> Iterator[ast.AST]:
+    """What runs when a statement does: everything but the insides of functions."""
+    todo: list[ast.AST] = [] if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else [node]
+    while todo:
+        inner = todo.pop()
+        yield inner
+        todo += [c for c in ast.iter_child_nodes(inner) if not isinstance(c, (ast.FunctionDef, ast.AsyncFunctionDef, ast.expr))]
 
 
 def _bound_names(node: ast.stmt) -> list[str]:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return [node.name]
-    bound, _ = local_names([node])
-    return sorted(bound)
+    elsewhere = {name for n in ast.walk(node) if isinstance(n, ast.Global) for name in n.names}
+    return sorted(elsewhere | ({node.name} if isinstance(node, DEFINITIONS) else set(scope_names([node], ""))))
 
 
-def _is_docstring(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, (str, bytes, type(...)))
-    )
+def _is_constant(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant)
 
 
 def _is_main_guard(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.If)
-        and isinstance(node.test, ast.Compare)
-        and chain(node.test.left) == "__name__"
-        and not node.orelse
-    )
-
-
-def _is_compound(node: ast.stmt) -> bool:
-    return isinstance(node, (ast.If, ast.Try, ast.With, ast.For, ast.While, ast.Match, ast.AsyncFor, ast.AsyncWith)) or (
-        hasattr(ast, "TryStar") and isinstance(node, ast.TryStar)
-    )
+    """`if __name__ == "__main__":`, either way round, and nothing else."""
+    if not (isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and not node.orelse):
+        return False
+    sides = (node.test.left, *node.test.comparators)
+    names = {chain(s) or getattr(s, "value", None) for s in sides}
+    return len(sides) == 2 and isinstance(node.test.ops[0], ast.Eq) and names == {"__name__", "__main__"}

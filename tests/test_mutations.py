@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -396,6 +397,502 @@ stay(
     "helpers.py",
     "UNUSED",
     "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import decimal\nUNUSED",
+)
+
+# cases of an adversarial review
+
+RUN = 'def run(inputs, outputs, settings):\n    with outputs.open("out") as out:\n        out.write(repr(work()).encode())\n'
+
+
+def runs(name: str, stage: str, old: str, new: str, file: str = "stage.py", more: dict[str, str] | None = None) -> None:
+    swap(MUST_RERUN, name, {"stage.py": f"{stage}\n{RUN}", **(more or {})}, file, old, new)
+
+
+def stays(name: str, stage: str, old: str, new: str, file: str = "stage.py", more: dict[str, str] | None = None) -> None:
+    swap(MUST_STAY, name, {"stage.py": f"{stage}\n{RUN}", **(more or {})}, file, old, new)
+
+
+def appears(name: str, stage: str, file: str, text: str, more: dict[str, str]) -> None:
+    before = {"stage.py": f"{stage}\n{RUN}", **more}
+    MUST_RERUN[name] = (before, {**before, file: text})
+
+
+runs(
+    "class body effect at import, no bases",
+    "T=[]\nclass A:\n    T.append(1)\ndef work():\n    return T\n",
+    "append(1)",
+    "append(2)",
+)
+runs(
+    "class body effect in imported module",
+    "import reg\nimport plug\ndef work():\n    return reg.ALL\n",
+    "append(1)",
+    "append(2)",
+    "plug.py",
+    {"reg.py": "ALL=[]\n", "plug.py": "import reg\nclass A:\n    reg.ALL.append(1)\n"},
+)
+runs(
+    "default arg effect at import", "T=[]\ndef f(x=T.append(1)):\n    pass\ndef work():\n    return T\n", "append(1)", "append(2)"
+)
+runs(
+    "assign imported obj method",
+    "import reg\nimport plug\ndef work():\n    return reg.ALL\n",
+    "append(1)",
+    "append(2)",
+    "plug.py",
+    {"reg.py": "ALL=[]\n", "plug.py": "from reg import ALL\n_=ALL.append(1)\n"},
+)
+runs(
+    "assign module.obj.method",
+    "import reg\nimport plug\ndef work():\n    return reg.ALL\n",
+    "append(1)",
+    "append(2)",
+    "plug.py",
+    {"reg.py": "ALL=[]\n", "plug.py": "import reg\n_=reg.ALL.append(1)\n"},
+)
+runs(
+    "assign imported classmethod register",
+    "import reg\nimport plug\ndef work():\n    return reg.Reg.items\n",
+    "add(1)",
+    "add(2)",
+    "plug.py",
+    {
+        "reg.py": "class Reg:\n    items=[]\n    @classmethod\n    def add(cls,x):\n        cls.items.append(x)\n        return x\n",
+        "plug.py": "from reg import Reg\nhandler = Reg.add(1)\n",
+    },
+)
+runs(
+    "assign star-imported register()",
+    "import reg\nimport plug\ndef work():\n    return reg.ALL\n",
+    "register(1)",
+    "register(2)",
+    "plug.py",
+    {
+        "reg.py": "ALL=[]\ndef register(x):\n    ALL.append(x)\n    return x\n",
+        "plug.py": "from reg import *\nhandler = register(1)\n",
+    },
+)
+runs(
+    "star-imported base with __init_subclass__",
+    "import base\nimport plug\ndef work():\n    return [c.k for c in base.SEEN]\n",
+    "k=1",
+    "k=2",
+    "plug.py",
+    {
+        "base.py": "SEEN=[]\nclass Base:\n    def __init_subclass__(cls):\n        SEEN.append(cls)\n",
+        "plug.py": "from base import *\nclass P(Base):\n    k=1\n",
+    },
+)
+runs(
+    "base made by a function with __init_subclass__",
+    "import base\nimport plug\ndef work():\n    return [c.k for c in base.SEEN]\n",
+    "k=1",
+    "k=2",
+    "plug.py",
+    {
+        "base.py": "SEEN=[]\nclass Base:\n    def __init_subclass__(cls):\n        SEEN.append(cls)\ndef make():\n    return Base\n",
+        "plug.py": "import base\nclass P(base.make()):\n    k=1\n",
+    },
+)
+runs(
+    "inherited __init__ instance registers itself",
+    "ALL=[]\nclass B:\n    def __init__(self,n):\n        ALL.append(n)\nclass P(B):\n    pass\n_=P(1)\ndef work():\n    return ALL\n",
+    "P(1)",
+    "P(2)",
+)
+runs(
+    "map over register",
+    "ALL=[]\ndef reg(x):\n    ALL.append(x)\n_=list(map(reg,[1]))\ndef work():\n    return ALL\n",
+    "[1]",
+    "[2]",
+)
+runs(
+    "operator overload at import",
+    "ALL=[]\nclass L:\n    def __lshift__(self,x):\n        ALL.append(x)\n        return self\nl=L()\n_=l<<1\ndef work():\n    return ALL\n",
+    "l<<1",
+    "l<<2",
+)
+runs(
+    "__setitem__-free subscript call",
+    "ALL=[]\nclass L:\n    def __getitem__(self,x):\n        ALL.append(x)\nl=L()\n_=l[1]\ndef work():\n    return ALL\n",
+    "l[1]",
+    "l[2]",
+)
+runs(
+    "__set_name__ descriptor registers",
+    "ALL=[]\nclass D:\n    def __init__(self,v):\n        self.v=v\n    def __set_name__(self,o,n):\n        ALL.append(self.v)\nclass P:\n    a=D(1)\ndef work():\n    return ALL\n",
+    "D(1)",
+    "D(2)",
+)
+runs("if __name__ != main", "K=0\nif __name__ != '__main__':\n    K=1\ndef work():\n    return K\n", "K=1", "K=2")
+runs(
+    "first-party decorator named cache",
+    "from deco import cache\n@cache\ndef plug():\n    return 1\nimport deco\ndef work():\n    return [f() for f in deco.ALL]\n",
+    "return 1",
+    "return 2",
+    "stage.py",
+    {"deco.py": "ALL=[]\ndef cache(f):\n    ALL.append(f)\n    return f\n"},
+)
+runs(
+    "local named as comprehension var",
+    "def helper():\n    return 1\ndef work():\n    a=[helper for helper in range(2)]\n    return helper()\n",
+    "return 1",
+    "return 2",
+)
+runs("comprehension shadows its own iterable", "xs=[1]\ndef work():\n    return [xs for xs in xs]\n", "xs=[1]", "xs=[2]")
+runs(
+    "global declared in nested function",
+    "K=1\ndef work():\n    K=5\n    def inner():\n        global K\n        return K\n    return inner()\n",
+    "K=1",
+    "K=2",
+)
+runs("module docstring via __doc__", '"""one"""\ndef work():\n    return __doc__\n', "one", "two")
+runs("getattr __doc__ const", 'def h():\n    """one"""\ndef work():\n    return getattr(h,\'__doc__\')\n', "one", "two")
+runs(
+    "help/inspect.getsource",
+    "import inspect\ndef h():\n    return 1 # one\ndef work():\n    return inspect.getsource(h)\n",
+    "# one",
+    "# two",
+)
+runs("local __globals__", "K=1\ndef h(): pass\ndef work():\n    return h.__globals__['K']\n", "K=1", "K=2")
+runs("module-level locals()/vars()", "K=1\nD=vars()\ndef work():\n    return D['K']\n", "K=1", "K=2")
+runs("builtins.eval", "import builtins\nK=1\ndef work():\n    return builtins.eval('K')\n", "K=1", "K=2")
+runs(
+    "eval('helpers.K') with import helpers",
+    "import helpers\ndef work():\n    return eval('helpers.K')\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "globals()['helpers'].K",
+    "import helpers\ndef work():\n    return globals()['helpers'].K\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "sys.modules via from-import",
+    "import helpers\nfrom sys import modules\ndef work():\n    return modules['helpers'].K\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "sys.modules alias",
+    "import helpers\nimport sys as s\ndef work():\n    return s.modules['helpers'].K\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "import_module alias",
+    "from importlib import import_module as im\ndef work():\n    return im('helpers').K\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "import_module bound to a name",
+    "import importlib\nload=importlib.import_module\ndef work():\n    return load('helpers').K\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "import_module keyword",
+    "import importlib\ndef work():\n    return importlib.import_module(name='helpers').K\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "import_module computed flat",
+    "import importlib\nN='helpers'\ndef work():\n    return importlib.import_module(N).K\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "import_module %-format",
+    "import importlib\ndef work():\n    return importlib.import_module('%s.%s'%('pkg','a')).K\n",
+    "K=1",
+    "K=2",
+    "pkg/a.py",
+    {"pkg/a.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "import_module relative const",
+    "import importlib\ndef work():\n    return importlib.import_module('.a','pkg').K\n",
+    "K=1",
+    "K=2",
+    "pkg/a.py",
+    {"pkg/a.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "pkgutil.resolve_name",
+    "import pkgutil\ndef work():\n    return pkgutil.resolve_name('helpers:K')\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "runpy.run_module",
+    "import runpy\ndef work():\n    return runpy.run_module('helpers')['K']\n",
+    "K=1",
+    "K=2",
+    "helpers.py",
+    {"helpers.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "getattr(pkg,name) submodule imported in __init__",
+    "import pkg\ndef work():\n    return getattr(pkg,'a').K\n",
+    "K=1",
+    "K=2",
+    "pkg/a.py",
+    {"pkg/a.py": "K=1\ndef helper():\n    return K\n", "pkg/__init__.py": "from . import a\n"},
+)
+runs(
+    "vars(pkg) of submodule",
+    "import pkg\ndef work():\n    return [m.K for n,m in vars(pkg).items() if n=='a'][0]\n",
+    "K=1",
+    "K=2",
+    "pkg/a.py",
+    {"pkg/a.py": "K=1\ndef helper():\n    return K\n", "pkg/__init__.py": "from . import a\n"},
+)
+runs(
+    "dict of modules from pkg",
+    "import pkg\ndef work():\n    return pkg.TABLE['a'].K\n",
+    "K=1",
+    "K=2",
+    "pkg/a.py",
+    {"pkg/a.py": "K=1\ndef helper():\n    return K\n", "pkg/__init__.py": 'from pkg import a\nTABLE={"a":a}\n'},
+)
+runs(
+    "stdlib-named first-party module",
+    "import statistics\ndef work():\n    return statistics.K\n",
+    "K=1",
+    "K=2",
+    "statistics.py",
+    {"statistics.py": "K=1\ndef helper():\n    return K\n"},
+)
+runs(
+    "import pkg; pkg.a.f with init `from . import a`",
+    "import pkg\ndef work():\n    return pkg.a.helper()\n",
+    "return 1",
+    "return 2",
+    "pkg/a.py",
+    {"pkg/a.py": "def helper():\n    return 1\n", "pkg/__init__.py": "from . import a\n"},
+)
+runs(
+    "from pkg import a; a.f with init `from . import a`",
+    "from pkg import a\ndef work():\n    return a.helper()\n",
+    "return 1",
+    "return 2",
+    "pkg/a.py",
+    {"pkg/a.py": "def helper():\n    return 1\n", "pkg/__init__.py": "from . import a\n"},
+)
+runs(
+    "from pkg import a; init `from pkg import a`",
+    "from pkg import a\ndef work():\n    return a.helper()\n",
+    "return 1",
+    "return 2",
+    "pkg/a.py",
+    {"pkg/a.py": "def helper():\n    return 1\n", "pkg/__init__.py": "from pkg import a\n"},
+)
+runs(
+    "init star, __all__ changed",
+    "from pkg import *\ndef work():\n    return globals().get('helper')\n",
+    "['helper']",
+    "[]",
+    "pkg/__init__.py",
+    {"pkg/__init__.py": "__all__=['helper']\nfrom .a import helper\n", "pkg/a.py": "def helper():\n    return 1\n"},
+)
+runs(
+    "two stars: later wins",
+    "from h1 import *\nfrom helpers import *\ndef work():\n    return helper()\n",
+    "return 1",
+    "return 2",
+    "helpers.py",
+    {"helpers.py": "def helper():\n    return 1\n", "h1.py": "def helper():\n    return 0\n"},
+)
+runs(
+    "star overriding own earlier binding",
+    "def helper():\n    return 0\nfrom helpers import *\ndef work():\n    return helper()\n",
+    "return 1",
+    "return 2",
+    "helpers.py",
+    {"helpers.py": "def helper():\n    return 1\n"},
+)
+runs(
+    "descriptor",
+    "from helpers import D\nclass A:\n    x=D()\ndef work():\n    return A().x\n",
+    "return 1",
+    "return 2",
+    "helpers.py",
+    {"helpers.py": "class D:\n    def __get__(self,o,t):\n        return 1\n"},
+)
+runs(
+    "singledispatch.register assigned",
+    "import base\nimport helpers\ndef work():\n    return base.f(1)\n",
+    "x: 1",
+    "x: 2",
+    "helpers.py",
+    {
+        "helpers.py": "import base\ng=base.f.register(int,lambda x: 1)\n",
+        "base.py": "from functools import singledispatch\n@singledispatch\ndef f(x):\n    return 0\n",
+    },
+)
+if sys.version_info >= (3, 12):
+    runs(
+        "PEP695 type alias",
+        "from helpers import T\ndef work():\n    return T.__value__\n",
+        "[int]",
+        "[str]",
+        "helpers.py",
+        {"helpers.py": "type T=tuple[int]\n"},
+    )
+runs(
+    "import in class body",
+    "class A:\n    from helpers import helper\ndef work():\n    return A.helper()\n",
+    "return 1",
+    "return 2",
+    "helpers.py",
+    {"helpers.py": "def helper():\n    return 1\n"},
+)
+stays(
+    "class with attribute in module; unrelated fn edited",
+    "import helpers\ndef work():\n    return helpers.A.k\n",
+    "return 5",
+    "return 6",
+    "helpers.py",
+    {"helpers.py": "class A:\n    k=1\n\ndef unrelated():\n    return 5\n"},
+)
+stays(
+    "dataclass; unrelated",
+    "import helpers\ndef work():\n    return helpers.A().k\n",
+    "return 5",
+    "return 6",
+    "helpers.py",
+    {"helpers.py": "from dataclasses import dataclass\n@dataclass\nclass A:\n    k: int=1\n\ndef unrelated():\n    return 5\n"},
+)
+stays(
+    "NamedTuple; unrelated",
+    "import helpers\ndef work():\n    return helpers.A(1).k\n",
+    "return 5",
+    "return 6",
+    "helpers.py",
+    {"helpers.py": "from typing import NamedTuple\nclass A(NamedTuple):\n    k: int\n\ndef unrelated():\n    return 5\n"},
+)
+stays(
+    "Enum; unrelated",
+    "import helpers\ndef work():\n    return helpers.A.X.value\n",
+    "return 5",
+    "return 6",
+    "helpers.py",
+    {"helpers.py": "from enum import Enum\nclass A(Enum):\n    X=1\n\ndef unrelated():\n    return 5\n"},
+)
+stays(
+    "property/setter; unrelated",
+    "import helpers\ndef work():\n    return helpers.A().x\n",
+    "return 5",
+    "return 6",
+    "helpers.py",
+    {
+        "helpers.py": "class A:\n    @property\n    def x(self):\n        return 1\n    @x.setter\n    def x(self,v):\n        pass\n\ndef unrelated():\n    return 5\n"
+    },
+)
+if sys.version_info >= (3, 12):
+    stays(
+        "PEP695 generic function; unrelated",
+        "import helpers\ndef work():\n    return helpers.f(1)\n",
+        "return 5",
+        "return 6",
+        "helpers.py",
+        {"helpers.py": "def f[T](x: T) -> T:\n    return x\n\ndef unrelated():\n    return 5\n"},
+    )
+if sys.version_info >= (3, 12):
+    stays(
+        "PEP695 class",
+        "import helpers\ndef work():\n    return helpers.A().m()\n",
+        "return 5",
+        "return 6",
+        "helpers.py",
+        {"helpers.py": "class A[T]:\n    def m(self):\n        return 1\n\ndef unrelated():\n    return 5\n"},
+    )
+stays(
+    "nested class with attrs in function",
+    "import helpers\ndef work():\n    return helpers.f()\n",
+    "return 5",
+    "return 6",
+    "helpers.py",
+    {"helpers.py": "def f():\n    class A:\n        k=1\n    return A.k\n\ndef unrelated():\n    return 5\n"},
+)
+stays(
+    "attribute docstring added",
+    "import helpers\ndef work():\n    return helpers.A.k\n",
+    "what k is",
+    "what k really is",
+    "helpers.py",
+    {"helpers.py": "class A:\n    k=1\n    '''what k is'''\n"},
+)
+stays(
+    "self-annotation forward name undefined",
+    "from helpers import f\ndef work():\n    return f(1)\n",
+    "return 5",
+    "return 6",
+    "helpers.py",
+    {"helpers.py": "from __future__ import annotations\ndef f(x: Undefined):\n    return 1\n\ndef unrelated():\n    return 5\n"},
+)
+
+appears(
+    "package appears beside a module",
+    "import helpers\ndef work():\n    return helpers.K\n",
+    "helpers/__init__.py",
+    "K = 2\n",
+    {"helpers.py": "K = 1\n"},
+)
+appears(
+    "plugin added to a package that is listed",
+    "import importlib, pkgutil\nimport pkg\ndef work():\n    return sorted(importlib.import_module(f'pkg.{m.name}').K for m in pkgutil.iter_modules(pkg.__path__))\n",
+    "pkg/b.py",
+    "K = 2\n",
+    {"pkg/__init__.py": "", "pkg/a.py": "K = 1\n"},
+)
+runs(
+    "module in a folder put on sys.path",
+    "import sys, os\nsys.path.append(os.path.join(os.path.dirname(__file__), 'vendor'))\nimport vlib\ndef work():\n    return vlib.K\n",
+    "1",
+    "2",
+    "vendor/vlib.py",
+    {"vendor/vlib.py": "K = 1\n"},
+)
+runs(
+    "enum that acts on its members",
+    "from enum import Enum\nALL = []\nclass E(Enum):\n    A = 1\n    def __init__(self, v):\n        ALL.append(v)\ndef work():\n    return ALL\n",
+    "A = 1",
+    "A = 2",
+)
+runs(
+    "main guard the other way round with an else",
+    "if '__main__' == __name__:\n    K = 0\nelse:\n    K = 1\ndef work():\n    return K\n",
+    "K = 1",
+    "K = 2",
+)
+stays(
+    "main guard the other way round",
+    "def work():\n    return 1\nif '__main__' == __name__:\n    print(1)\n",
+    "print(1)",
+    "print(2)",
 )
 
 
