@@ -18,6 +18,8 @@ class Forecast(NamedTuple):
     action: str
     """run | restore | skip | blocked"""
     reasons: list[Reason]
+    held: bool = False
+    """Not looked at: its committed outputs are taken as they are."""
 
 
 def forecast(dag: Dag, planner: Planner, selection: Selection) -> list[Forecast]:
@@ -40,7 +42,7 @@ def _one(dag: Dag, planner: Planner, selection: Selection, modes: Modes, name: s
         if attempt is None:
             return Forecast(name, node.stage, "blocked", [Reason("output", name, "held, but nothing whole is committed")])
         planner.settle(node, attempt.outputs)
-        return Forecast(name, node.stage, "skip", [])
+        return Forecast(name, node.stage, "skip", [], held=True)
     if moving := [u for u in upstream if u.action == "run"]:
         return Forecast(name, node.stage, "run", [Reason("upstream", u.node, "runs first") for u in moving])
     try:

@@ -53,13 +53,3 @@ def _in_force(registry: Registry, attempt: Committed) -> dict[str, Any]:
         ],
         "error": None,
     }
-
-
-def reports(registry: Registry | None, attempts: list[str]) -> dict[str, dict[str, Any]]:
-    """Attempt → its report, as stored."""
-    found: dict[str, dict[str, Any]] = {}
-    for attempt in attempts if registry else []:
-        assert registry is not None
-        row = registry.db.execute("SELECT report FROM attempt WHERE id = ?", (attempt,)).fetchone()
-        found[attempt] = json.loads(row[0]) if row and row[0] else {}
-    return found

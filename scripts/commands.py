@@ -65,7 +65,6 @@ def _run(project: Project, options: argparse.Namespace) -> int:
 
 
 def _execute(project: Project, selection: Selection, options: argparse.Namespace) -> int:
-    from pipeline.status import reports
     from scripts import summary
     from scripts.events import listener
 
@@ -86,9 +85,7 @@ def _execute(project: Project, selection: Selection, options: argparse.Namespace
     if options.json:
         print(json.dumps(summary.as_json(run)))
     else:
-        with project.pipeline.reading() as registry:
-            stored = reports(registry, [o.attempt for o in run.outcomes if o.attempt and o.action == "restored"])
-        print(summary.text(run, project, stored))
+        print(summary.text(run, project))
     return 1 if run.status == "failed" else 0
 
 

@@ -33,9 +33,12 @@ def plan(project: Project, selection: Selection) -> Answer:
         lines += [f"           {r.kind}: {r.name}{f' – {r.detail}' if r.detail else ''}" for r in f.reasons[:6]]
         if len(f.reasons) > 6:
             lines.append(f"           … and {len(f.reasons) - 6} more")
-    moving = sum(f.action != "skip" for f in found)
+    moving, held = sum(f.action != "skip" for f in found), sum(f.held for f in found)
+    unseen = f" {held} are not looked at." if held else ""
     lines.append(
-        f"{moving} of {len(found)} nodes would run." if moving else f"Nothing to do: all {len(found)} nodes are up to date."
+        f"{moving} of {len(found) - held} nodes would run.{unseen}"
+        if moving
+        else f"Nothing to do among {len(found) - held} nodes.{unseen}"
     )
     return Answer(data, "\n".join(lines))
 

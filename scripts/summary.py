@@ -37,7 +37,7 @@ def as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def text(run: Run, project: Project, _reports: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+def text(run: Run, project: Project) -> str:
     """The summary. What a node refused is told when it ran, not again when its outputs are found to stand."""
     lines = [_headline(run, project), *_failures(run.outcomes)]
     if any(o.action in {"ran", "restored"} for o in run.outcomes):

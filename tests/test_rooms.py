@@ -57,7 +57,7 @@ def test_the_engine_knows_no_data_library_and_no_service() -> None:
 def test_the_engine_stays_readable_in_an_evening() -> None:
     counts = {path.name: code_lines(path) for path in (REPO / "pipeline").rglob("*.py")}
     assert max(counts.values()) <= 400, counts
-    assert sum(counts.values()) <= 2_900, sum(counts.values())
+    assert sum(counts.values()) <= 3_400, sum(counts.values())
 
 
 def code_lines(path: Path) -> int:
