@@ -72,7 +72,7 @@ class Identities:
         self._indexes: dict[str, SourceIndex] = {}
         self._codes: dict[tuple[str, ...], tuple[Identity, list[str], list[str]]] = {}
         self._installed: Distributions | None = None
-        self._present: dict[str, bool] = {}
+        self._absent: set[str] = set()
         self._listed: dict[str, list[str]] = {}
         self._pending: dict[str, Identity] = {}
         self._token = installed_token()
@@ -120,7 +120,7 @@ class Identities:
         found = self._get(_closure_key(refs, resources), self._token)
         if found is None or self._resources(resources) != found["resources"]:
             return None
-        if any(self._exists(p) for p in found["absent"]) or any(self._list(p) != names for p, names in found["listed"].items()):
+        if not self._all_absent(found["absent"]) or any(self._list(p) != names for p, names in found["listed"].items()):
             return None
         try:
             if any(self._files.digest(os.path.join(self._root, p)).sha256 != sha for p, sha in found["files"].items()):
@@ -151,10 +151,13 @@ class Identities:
         )
         return identity, code.imports, code.warnings
 
-    def _exists(self, path: str) -> bool:
-        if path not in self._present:
-            self._present[path] = os.path.exists(os.path.join(self._root, path))
-        return self._present[path]
+    def _all_absent(self, paths: list[str]) -> bool:
+        """Asked once a run for each path: most nodes share them."""
+        new = set(paths) - self._absent
+        if any(os.path.exists(os.path.join(self._root, p)) for p in new):
+            return False
+        self._absent |= new
+        return True
 
     def _list(self, folder: str) -> list[str]:
         if folder not in self._listed:
@@ -182,7 +185,7 @@ class Identities:
             matched = [
                 n for n in glob.glob(pattern, root_dir=self._root, recursive=True) if os.path.isfile(os.path.join(self._root, n))
             ]
-            if not matched and "*" not in pattern:
+            if not matched:
                 raise PipelineError(f"No file matches the resource {pattern!r}.", "Mend the node or restore the file.")
             names.update(matched)
         return [[n.replace(os.sep, "/"), self._files.digest(os.path.join(self._root, n)).sha256] for n in sorted(names)]

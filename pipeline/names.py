@@ -68,7 +68,7 @@ class Finder:
             for suffix in (f"{os.sep}__init__.py", *_EXTENSIONS, ".py"):
                 if os.path.isfile(base + suffix):
                     return Module(name, base + suffix, suffix.endswith("__init__.py"), suffix in _EXTENSIONS)
-                if root in self.roots:
+                if root in self.roots and not (foreign and suffix in _EXTENSIONS):
                     self.absent.add(base + suffix)
             if os.path.isdir(base) and root in self.roots and not foreign:
                 namespace = namespace or Module(name, None, is_package=True)

@@ -46,7 +46,7 @@ def _source_nodes(source: Source, live: bool) -> list[Node]:
             inputs={"raw": f"raw/{name}/**"},
             outputs={"records": f"records/{name}.parquet", "dead_letters": f"records/{name}.dead_letters.parquet"},
             settings=source.settings,
-            resources=(f"ingestion/{name}/*.json", f"ingestion/{name}/*.yaml"),
+            resources=(f"ingestion/{name}/*.json",),
         ),
         Node(
             f"normalization.{name}",

@@ -220,12 +220,24 @@ def _create(path: str) -> None:
             os.unlink(tmp + side)
     fd = os.open(tmp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        _opened(tmp).close()
+        _checkpointed(_opened(tmp))
         os.fsync(fd)
     finally:
         os.close(fd)
     os.replace(tmp, path)
     sync_folder(os.path.dirname(path))
+
+
+def _checkpointed(registry: Registry) -> None:
+    """Close with everything in the one file: closing alone would swallow a full disk and leave half of it in the log."""
+    try:
+        done = registry.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+    except sqlite3.DatabaseError:
+        done = False
+    finally:
+        registry.close()
+    if not done:
+        raise StoreError("The registry could not be written.", "Free disk space or mend permissions, then run again.")
 
 
 def _connect(uri: str) -> sqlite3.Connection:

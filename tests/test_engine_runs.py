@@ -240,6 +240,17 @@ def test_a_reader_that_asks_for_the_lock_keeps_no_run_from_starting(tmp_path: Pa
         probe.join()
 
 
+def test_a_resource_that_is_not_there_is_an_error_and_a_deep_one_counts(project: Project) -> None:
+    project.nodes = [node("n", files={"in": "inbox/**"}, resources=["q/**/*.sql"])]
+    assert "No file matches" in project.call()[0][3]
+    project.write({"q/deep/a.sql": "select 1"})
+    assert project.run() == {"n": "ran"}
+    project.write({"q/deep/a.sql": "select 2"})
+    assert project.run() == {"n": "ran"}
+    project.write({"q/deep/b.sql": "select 3"})
+    assert project.run() == {"n": "ran"}
+
+
 def test_the_wiring_is_part_of_the_key(project: Project) -> None:
     project.nodes = [node("n", "stage:roles", files={"a": "inbox/a.txt", "b": "inbox/b.txt"})]
     assert project.run() == {"n": "ran"}
