@@ -215,14 +215,16 @@ def test_an_interrupted_creation_never_looks_like_a_database(data: Path) -> None
 def test_a_pid_file_that_names_another_program_or_a_zombie_does_not_matter(made: Path) -> None:
     zombie, sleeper = subprocess.Popen(["true"]), subprocess.Popen(["sleep", "60"])
     eventually(lambda: Path(f"/proc/{zombie.pid}/stat").read_text().split(") ")[1][0] == "Z")
-    for stale in (sleeper.pid, zombie.pid, 4_000_000):
-        (cluster_folder(made) / "postmaster.pid").write_text(f"{stale}\n/somewhere\n0\n5432\n/tmp\n\n\nready\n")
-        assert pid(made) is None
-        with server.embedded(str(made)) as dsn, psycopg.connect(dsn) as session:
-            assert session.execute("SELECT 1").fetchone() == (1,)
-    zombie.wait()
-    sleeper.kill()
-    sleeper.wait()
+    try:
+        for stale in (sleeper.pid, zombie.pid, 4_000_000):
+            (cluster_folder(made) / "postmaster.pid").write_text(f"{stale}\n/somewhere\n0\n5432\n/tmp\n\n\nready\n")
+            assert pid(made) is None
+            with server.embedded(str(made)) as dsn, psycopg.connect(dsn) as session:
+                assert session.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        zombie.wait()
+        sleeper.kill()
+        sleeper.wait()
 
 
 def test_data_of_another_major_is_kept_and_the_mend_is_told(data: Path) -> None:
