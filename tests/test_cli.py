@@ -208,7 +208,11 @@ def test_every_stage_goes_with_every_stage_option(stage: str, option: str) -> No
 
     options = main._parser("run").parse_args([option, stage])
     assert getattr(options, option.strip("-").replace("-", "_")) == stage
-    assert main.main([option, stage, "--raw"]) == 2  # reaches the run command, which refuses --raw alone
+    umask = os.umask(0o022)  # the program sets its own for the whole process
+    try:
+        assert main.main([option, stage, "--raw"]) == 2  # reaches the run command, which refuses --raw alone
+    finally:
+        os.umask(umask)
 
 
 def test_options_before_a_command_are_understood(cli: Cli) -> None:

@@ -152,7 +152,7 @@ def initialise(cluster: Cluster, lock: int, notify: Notify) -> None:
 def start(cluster: Cluster, notify: Notify) -> None:
     """Start the server and wait until it answers, crash recovery included."""
     _settle_pid_file(cluster)
-    began, told, refused = time.monotonic(), 0.0, 0
+    began, told = time.monotonic(), 0.0
     while True:
         child, log_start = _spawn(cluster)
         while child.poll() is None:
@@ -170,8 +170,7 @@ def start(cluster: Cluster, notify: Notify) -> None:
             return  # a client that was killed had just started it
         # a postmaster that was killed leaves backends behind for a moment: they see it and go
         lingering = _LINGERING in _log_since(cluster, log_start)
-        refused += not lingering  # once may be a pid or a socket that was just given to somebody else
-        if refused > 1 or time.monotonic() - began > _STOP_LIMIT:
+        if not lingering or time.monotonic() - began > _STOP_LIMIT:
             _forget_socket(cluster)
             raise WarehouseError("The embedded database does not start.", _MEND_LOG.format(log=cluster.log))
         time.sleep(0.25)
