@@ -38,6 +38,7 @@ def repair_views(store: Store, state: dict[str, Committed]) -> None:
         for _, artifact in attempt.outputs:
             with contextlib.suppress(OSError):
                 store.show(artifact)
+                store.drop_half_made(artifact)
 
 
 def _hide_stale_views(registry: Registry, store: Store, state: dict[str, Committed]) -> None:

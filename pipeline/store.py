@@ -77,6 +77,12 @@ class Store:
         if not _shows(view, target):
             _replace_view(view, target)
 
+    def drop_half_made(self, artifact: Artifact) -> None:
+        """Remove the half-made view a power cut may leave of a run that had ended well."""
+        half = os.path.join(self.root, *artifact.name.split("/")) + TMP
+        if os.path.islink(half):
+            os.unlink(half)
+
     def shows(self, artifact: Artifact) -> bool:
         """Whether the plain name already means this version."""
         view = os.path.join(self.root, *artifact.name.split("/"))
@@ -131,7 +137,9 @@ def _shows(view: str, target: str) -> bool:
 
 def _replace_view(view: str, target: str) -> None:
     os.makedirs(os.path.dirname(view), mode=0o700, exist_ok=True)
-    tmp = f"{view}.{uuid.uuid4().hex}{TMP}"
+    tmp = view + TMP  # one writer, under the lock: what a power cut leaves under this name is found again
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(tmp)
     try:
         os.symlink(target, tmp)
     except OSError:

@@ -223,6 +223,14 @@ def test_a_view_that_cannot_be_set_is_no_failure_of_the_node(project: Project) -
     assert pipeline.verify() == []
 
 
+def test_a_half_made_view_left_by_a_power_cut_goes_at_the_next_start(project: Project) -> None:
+    project.run()
+    half = project.data / "made/n.txt.tmp"
+    half.symlink_to("../store/made/n.txt/v1-x.txt")
+    assert project.run() == {"n": "skipped"}
+    assert not half.is_symlink()
+
+
 def test_a_reader_that_asks_for_the_lock_keeps_no_run_from_starting(tmp_path: Path) -> None:
     import threading
 
