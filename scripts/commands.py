@@ -69,12 +69,11 @@ def _execute(project: Project, selection: Selection, options: argparse.Namespace
     from scripts.events import listener
 
     _keep_private(project.data_dir)
-    tell = listener(quiet=False, level=str(project.settings["log_level"]))
+    tell = listener(str(project.settings["log_level"]))
     try:
         run = project.pipeline.run(selection, options.jobs, tell)
     finally:
-        if tell is not None:
-            tell.close()
+        tell.close()
     if any(o.stage == "bronze" and o.action in {"ran", "failed"} for o in run.outcomes):
         from scripts.bronze import leave
 

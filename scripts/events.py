@@ -11,10 +11,8 @@ from typing import Any, TextIO
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 
 
-def listener(quiet: bool, level: str) -> Any:
-    """A listener for `Pipeline.run`: nothing, a terminal's progress, or JSON lines on stderr."""
-    if quiet:
-        return None
+def listener(level: str) -> Progress | JsonLines:
+    """A listener for `Pipeline.run`: a terminal's progress, or JSON lines from `level` on, both on stderr."""
     return Progress(sys.stderr) if sys.stderr.isatty() else JsonLines(sys.stderr, level)
 
 
