@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+AIRFLOW_VENV ?= .venv-airflow
+AIRFLOW_PINS := apache-airflow==3.3.2 openlineage-python==1.54.0
 
-.PHONY: run test lint bench examples lock clean-env help
+.PHONY: run test lint bench examples lock clean-env airflow airflow-env help
 
 run: $(VENV)/.run  ## environment + main job on the embedded Postgres
 	@$(BIN)/python main.py $(ARGS)
@@ -17,9 +19,10 @@ lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## what the README's figures come from
+bench: $(VENV)/.dev  ## measure: nothing to do, rows through the pipeline, the engine (docs/benchmarks.md)
 	$(BIN)/python bench/noop.py $(ARGS)
 	$(BIN)/python bench/pipeline.py $(ARGS)
+	$(BIN)/python bench/engine.py $(ARGS)
 
 examples: $(VENV)/.run  ## write the shipped example exports anew
 	$(BIN)/python scripts/generate_mock_data.py --out examples/inbox
@@ -30,6 +33,11 @@ lock: $(VENV)/.dev  ## resolve the dependencies anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --extra google --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
+airflow: $(VENV)/.dev airflow-env  ## load the Airflow DAG in Airflow's own environment
+	PDP_AIRFLOW_PYTHON=$(AIRFLOW_VENV)/bin/python $(BIN)/python -m pytest tests/test_airflow_dag.py tests/test_openlineage.py $(ARGS)
+
+airflow-env: $(AIRFLOW_VENV)/.installed  ## make that environment (Airflow, OpenLineage's client; nothing of ours)
+
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
@@ -38,6 +46,12 @@ $(VENV)/bin/python:
 	  { echo "PDP needs Python 3.11 or newer. Name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
 	@echo "Making the environment in $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
+
+$(AIRFLOW_VENV)/.installed:
+	@$(PYTHON) -m venv $(AIRFLOW_VENV)
+	@if command -v uv > /dev/null; then uv pip install --quiet --python $(AIRFLOW_VENV)/bin/python $(AIRFLOW_PINS); \
+	  else $(AIRFLOW_VENV)/bin/python -m pip --disable-pip-version-check --quiet install $(AIRFLOW_PINS); fi
+	@touch $@
 
 $(VENV)/.run: requirements.lock | $(VENV)/bin/python
 	@$(PIP) install --require-hashes -r requirements.lock

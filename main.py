@@ -5,15 +5,35 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 _FLAGS = ("--json", "--debug")
-_COMMANDS = ("plan", "status", "lineage", "verify", "source", "bronze")
+_COMMANDS = {
+    "plan": "what a run would do, and why",
+    "explain": "why a node would run or not, to the symbol, setting, library or file; how its outputs came to be",
+    "status": "what is in force, step by step; what failed",
+    "graph": "the DAG as text, Mermaid, SVG or a page",
+    "lineage": "where an artifact comes from, what was made of it",
+    "diff": "how two versions of an artifact differ",
+    "trace": "from a cell of the daily table to the raw records behind it",
+    "history": "a node's attempts",
+    "runs": "the last runs; one run's nodes beside what is usual",
+    "report": "one run as a page to keep",
+    "openlineage": "one run as OpenLineage events",
+    "verify": "whether every artifact, the registry and bronze are as committed",
+    "accept": "take a node's outputs over as they are, on the record",
+    "gc": "remove the bytes of superseded versions",
+    "source": "which sources there are; whether they can be read",
+    "bronze": "the bronze tables; psql on them",
+}
+"""Command → what it gives."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code: 0 done, 1 a node failed, 2 usage or settings, 75 try again, 130/143 stopped."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that knows no ✓ shows ?
+            stream.reconfigure(errors="replace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next(((n, a) for n, a in enumerate(arguments) if a not in _FLAGS), (0, "run"))
     if command[1] in _COMMANDS:
@@ -29,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return commands.dispatch(options)
     except PDPError as error:
         if options.debug:
+            import traceback
+
             traceback.print_exc()
         print(f"{error.what}\n{error.mend}".strip(), file=sys.stderr)
         return error.exit_code
@@ -38,24 +60,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough: `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence; --debug shows the rest
+        if options.debug:
+            import traceback
+
+            traceback.print_exc()
+        from pipeline.work.calls import sentence
+
+        print(sentence(error), file=sys.stderr)
+        return 1
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python main.py" + (f" {command}" if command != "run" else ""),
-        description="Bring your health telemetry home: run what has to run.",
-        epilog=f"Further commands, each with --help: {', '.join(_COMMANDS)}." if command == "run" else None,
+        description=_described(_COMMANDS.get(command, "Bring your health telemetry home: run what has to run.")),
+        epilog=_listed() if command == "run" else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=command)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    {"run": _run, "plan": _selection, "lineage": _lineage, "source": _source, "bronze": _bronze}.get(command, _nothing)(parser)
+    _OPTIONS.get(command, _nothing)(parser)
     return parser
+
+
+def _described(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
+def _listed() -> str:
+    lines = [f"  {name:<13}{text}" for name, text in _COMMANDS.items()]
+    return "\n".join(["commands, each with --help (a command comes first):", *lines])
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
     _selection(parser)
     parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="run N independent nodes at a time")
+    parser.add_argument(
+        "--executor",
+        default="",
+        metavar="dask://HOST:PORT",
+        help="run nodes on this Dask cluster; --jobs above 1 is how many at a time",
+    )
+    strict = "fail a node that reads or writes files it does not declare; on when CI is set"
+    parser.add_argument("--strict", action=argparse.BooleanOptionalAction, default=bool(os.environ.get("CI")), help=strict)
     parser.add_argument("--dry-run", action="store_true", help="show the plan, or what --clean would remove; change nothing")
     parser.add_argument("--clean", action="store_true", help="remove generated artifacts; raw ones stay")
     parser.add_argument("--raw", action="store_true", help="with --clean: raw artifacts too")
@@ -77,6 +126,61 @@ def _lineage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--down", action="store_true", help="only what was made of it")
 
 
+def _node(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("node", metavar="NODE")
+
+
+def _accept(parser: argparse.ArgumentParser) -> None:
+    _node(parser)
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why its outputs are still right; kept in the registry")
+
+
+def _graph(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("text", "mermaid", "svg", "html"), default="text")
+    parser.add_argument("--out", metavar="FILE", help="write it there instead of printing it")
+
+
+def _diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", metavar="ARTIFACT")
+    parser.add_argument("a", metavar="vA")
+    parser.add_argument("b", metavar="vB")
+    parser.add_argument("--values", action="store_true", help="show up to 20 changed values; without it none is ever shown")
+
+
+def _trace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("date", metavar="DATE", help="a day of the daily table, such as 2025-03-01")
+    parser.add_argument("metric", metavar="METRIC", help="a column of the daily table, such as systolic")
+
+
+def _one_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", default="", metavar="RUN", help="a run's id or its beginning; the last one without")
+
+
+def _runs(parser: argparse.ArgumentParser) -> None:
+    one = "one run's nodes, slowest first: its id or its beginning, or last; the list of runs without"
+    parser.add_argument("run", nargs="?", default="", metavar="RUN", help=one)
+    parser.add_argument("--last", type=_positive, default=20, metavar="N", help="how many runs to list (20)")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    _one_run(parser)
+    parser.add_argument(
+        "--out", metavar="FILE", help="write the page there instead of reports/run-<id>.html in the data directory"
+    )
+
+
+def _openlineage(parser: argparse.ArgumentParser) -> None:
+    _one_run(parser)
+    parser.add_argument("--out", metavar="FILE", help="append the events there, one JSON object per line; else they are printed")
+    parser.add_argument("--url", metavar="URL", help="send them there; OPENLINEAGE_URL when it is set")
+
+
+def _gc(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--keep", type=_positive, default=3, metavar="K", help="versions to keep of each artifact (3)")
+    parser.add_argument("--raw", action="store_true", help="raw artifacts too; they cannot be made again")
+    parser.add_argument("--dry-run", action="store_true", help="list what would go; change nothing")
+
+
 def _source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("list", "check"))
     parser.add_argument("sources", nargs="*", metavar="NAME")
@@ -95,6 +199,25 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("give a whole number of at least 1, such as 2")
     return int(text)
+
+
+_OPTIONS = {
+    "run": _run,
+    "plan": _selection,
+    "explain": _node,
+    "graph": _graph,
+    "lineage": _lineage,
+    "diff": _diff,
+    "trace": _trace,
+    "history": _node,
+    "runs": _runs,
+    "report": _report,
+    "openlineage": _openlineage,
+    "accept": _accept,
+    "gc": _gc,
+    "source": _source,
+    "bronze": _bronze,
+}
 
 
 if __name__ == "__main__":

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import resource
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -49,6 +53,49 @@ def seconds(command: Sequence[str], env: Mapping[str, str] | None = None) -> flo
     return time.perf_counter() - began
 
 
+class Measured(NamedTuple):
+    """A whole process that ended by itself."""
+
+    seconds: float
+    """Wall time."""
+    peak: float
+    """Its largest resident set, MB."""
+    code: int
+    stdout: str
+    last_line: str
+    """The last thing it said, for a failure's reason."""
+
+
+def measured(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, limit: float = 600.0) -> Measured | None:
+    """Time one whole process; None when it was still going on after `limit` seconds and was killed with all it had started."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as out:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=cwd, env={**os.environ, **(env or {})}, stdout=out, stderr=said, start_new_session=True
+        )
+        timer = threading.Timer(limit, _kill_group, (process.pid,))
+        timer.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        took = time.perf_counter() - began
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if took >= limit and process.returncode < 0:
+            return None
+        texts = [_text(file) for file in (out, said)]
+    lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+    return Measured(took, usage.ru_maxrss / 1024, process.returncode, texts[0], lines[-1] if lines else "")
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
 def interleaved(
     commands: Mapping[str, Sequence[str]], rounds: int, env: Mapping[str, str] | None = None
 ) -> dict[str, list[float]]:
@@ -71,9 +118,9 @@ def peak_rss_of_children() -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
-def tell(bench: str, results: Sequence[Result], goals: Sequence[Goal], as_json: bool) -> None:
-    """Print the table; with `--json` the object too."""
-    for r in results:
+def tell(bench: str, results: Sequence[Result], goals: Sequence[Goal], as_json: bool, shown: int = 0) -> None:
+    """Print the table; with `--json` the object too. The first `shown` results were shown in a table of the benchmark's own."""
+    for r in results[shown:]:
         print(f"  {r.what:<44}{r.who:<24}{r.value:>14,.3f} {r.unit}")
     for g in goals:
         print(f"  {'met ' if g.met else 'MISS'} {g.goal}: wanted {g.want}, got {g.got}")

@@ -10,11 +10,14 @@ PDPError                     1   base; never raised itself
 ├── StageError               1   one node failed; what does not depend on it goes on
 │   ├── InputMoved               an input changed while the node was reading it
 │   ├── BalanceError             a node lost count of its rows: in is not out + rejected
-│   └── UndeclaredSetting        a node read a setting it does not declare
+│   ├── UndeclaredSetting        a node read a setting it does not declare
+│   └── UndeclaredAccess         a strict node touched a file, program or network it does not declare
 ├── SourceError              1   a place data comes from failed
 │   ├── SourceDenied             401, 403, 404: credentials or sharing; never retried
 │   ├── SourceUnavailable        429, 5xx, connection lost: retried, then given up for this run
 │   └── SourceRefused            a file that cannot be read at all, with the reason
+├── LineageError             1   the lineage server cannot be reached or took not all events; no run ever fails of it
+├── ClusterError             1   the Dask cluster cannot be reached, or was lost
 └── WarehouseError           1   Postgres: unreachable, refused, out of step
 """
 
@@ -83,6 +86,10 @@ class UndeclaredSetting(StageError):
     """A node read a setting it does not declare."""
 
 
+class UndeclaredAccess(StageError):
+    """A strict node touched a file, a program or the network without declaring it."""
+
+
 class SourceError(PDPError):
     """A place data comes from failed."""
 
@@ -102,6 +109,14 @@ class SourceRefused(SourceError):
         super().__init__(what, mend)
         self.reason = reason
         self.args = (what, mend, reason)
+
+
+class LineageError(PDPError):
+    """The lineage server did not take an event."""
+
+
+class ClusterError(PDPError):
+    """The Dask cluster cannot be reached, or was lost."""
 
 
 class WarehouseError(PDPError):

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as WrongSource
 
+from config.addresses import web_address
 from config.errors import SettingsError
 from config.metrics import KINDS, METRICS
 from config.sources import SOURCES
@@ -63,6 +64,7 @@ Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-4]):[0-5]\d$", examples=["04
 Bounds = Annotated[tuple[float, float], AfterValidator(_rising)]
 Metric = Annotated[str, AfterValidator(_metric)]
 MetricOrKind = Annotated[str, AfterValidator(_metric_or_kind)]
+WebAddress = Annotated[str, AfterValidator(lambda text: text and web_address(text))]
 SourceName = Annotated[str, AfterValidator(_source)]
 Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR"],
@@ -149,6 +151,18 @@ class Settings(BaseSettings):
     csv_url: str | None = None
     aws_endpoint_url: str | None = None
 
+    openlineage_url: WebAddress | None = Field(
+        None, description="Lineage server told about every run that did something.", examples=["http://localhost:5000"]
+    )
+    openlineage_file: str | None = Field(None, description="File the same events are appended to; below the data root.")
+    openlineage_namespace: str = Field(
+        "pdp",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="What lineage calls this installation: letters, digits, dot, - and _.",
+        examples=["pdp-home"],
+    )
+    openlineage_api_key: SecretStr | None = Field(None, description="Sent to the lineage server as a bearer token.")
+
     med_start_date: Day | None = Field(
         None, description="First day of a medication, marked in the daily table.", examples=["2025-03-01"]
     )
@@ -197,6 +211,7 @@ NOT_FOR_NODES = frozenset(
     """
     database_url pg_host pg_port pg_db pg_user pg_pass google_application_credentials google_credentials_base64
     google_drive_state_folder_id state_url state_key dashboard_password_hash api_key api_host csv_url aws_endpoint_url
+    openlineage_api_key
     """.split()  # noqa: SIM905 - a table reads better than a list
 )
 """Settings no node declares: operation, not meaning."""
@@ -224,8 +239,9 @@ def for_nodes(settings: Settings) -> dict[str, Any]:
 
 
 def secrets(settings: Settings) -> dict[str, str]:
-    """What nodes may declare as secrets: the Google key's JSON and the database's address (empty means embedded)."""
-    return {"google_credentials": _google_credentials(settings), "database": _database(settings)}
+    """What nodes may declare as secrets: the Google key's JSON and the database's address (empty means embedded); and the commands' own."""
+    key = settings.openlineage_api_key.get_secret_value() if settings.openlineage_api_key else ""
+    return {"google_credentials": _google_credentials(settings), "database": _database(settings), "openlineage_api_key": key}
 
 
 def _database(settings: Settings) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from config import VERSION
 
-_CODE = ("settings.py", "metrics.py", "sources.py", "timezones.py")
+_CODE = ("settings.py", "addresses.py", "metrics.py", "sources.py", "timezones.py")
 
 
 class NodeSettings(Mapping[str, Any]):
@@ -49,7 +49,7 @@ class NodeSettings(Mapping[str, Any]):
         return len(self.plain) + len(SECRETS)
 
 
-SECRETS = ("google_credentials", "database")
+SECRETS = ("google_credentials", "database", "openlineage_api_key")
 
 
 def node_settings(root: str, yaml_files: list[str]) -> NodeSettings:
@@ -97,11 +97,10 @@ def _remembered(root: str, watched: list[str]) -> tuple[dict[str, Any], list[str
 
 def _remember(root: str, watched: list[str], plain: dict[str, Any], unset: list[str], names: list[list[Any]]) -> None:
     path = _path(root, watched)
-    if os.path.dirname(path) != plain["data_dir"]:
+    if os.path.dirname(path) != plain["data_dir"] or not os.path.isdir(plain["data_dir"]):  # who only reads makes no folder
         return
     text = json.dumps({"key": _key(root, watched, names), "names": names, "plain": plain, "unset": unset})
     with contextlib.suppress(OSError):  # a cache: torn or missing, it is not believed
-        os.makedirs(plain["data_dir"], mode=0o700, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from typing import Any
 
 from config.errors import StageError
 from pipeline.files import Files
-from pipeline.handles import Written
-from pipeline.identity import Identity
+from pipeline.identity import NodeIdentity, store_identity
 from pipeline.node import Node
+from pipeline.partitions import is_part, joint_key, joint_outputs
 from pipeline.planner import Decision, Reason
 from pipeline.recovery import tidy
-from pipeline.registry import Artifact, Committed, Registry
+from pipeline.registry import Artifact, Committed, Registry, telling
 from pipeline.store import Store
-from pipeline.worker import Result
+from pipeline.work.handles import Written, refuse_twins
+from pipeline.work.worker import Result
 
 
 class Commit:
@@ -31,14 +33,19 @@ class Commit:
         self._begun = False
         self._littered = False
 
-    def start(self, node: Node, decision: Decision, attempt_id: str) -> None:
-        """Record that an attempt is under way; from here on a crash is known to have left something behind."""
+    def start(self, node: Node, decision: Decision, attempt_id: str, elsewhere: bool = False) -> None:
+        """Record that an attempt is under way; from here on a crash is known to have left something behind.
+
+        One that runs `elsewhere`, on a cluster, may go on writing when we are dead: the run's row says so until all is known to have ended.
+        """
         self._begin_run()
         identity = decision.identity
-        with self._registry.atomic() as db:
+        with self._registry.atomic(durable=elsewhere) as db:  # the run's own row is durable: it is what a power cut must leave
             for part in (identity.code, identity.settings, identity.environment):
                 if part.leaves:
-                    _store_identity(db, part)
+                    store_identity(db, part)
+            if elsewhere:
+                db.execute("UPDATE run SET litter = 1 WHERE id = ?", (self._run_id,))
             db.execute(
                 "INSERT INTO attempt (id, run_id, node, stage, input_hash, state, code_id, settings_id, environment_id, started_at, "
                 "reasons) VALUES (?, ?, ?, ?, ?, 'started', ?, ?, ?, ?, ?)",
@@ -52,10 +59,11 @@ class Commit:
                     identity.settings.id,
                     identity.environment.id,
                     time.time(),
-                    _reasons(decision.reasons),
+                    reasons_json(decision.reasons),
                 ),
             )
 
+    @telling()
     def succeed(self, node: Node, decision: Decision, attempt_id: str, result: Result, before: Committed | None) -> Committed:
         """Make the attempt's outputs real. Raises StoreError or OSError and leaves the old state in force when the disk refuses."""
         report = result.report
@@ -73,7 +81,7 @@ class Commit:
                 "UPDATE attempt SET state = 'committed', seconds = ?, rows = ?, peak_rss = ?, report = ? WHERE id = ?",
                 (result.seconds, sum(rows.values()) if rows else None, result.peak_rss, json.dumps(report), attempt_id),
             )
-            _put_in_force(db, node.name, attempt_id)
+            put_in_force(db, node.name, attempt_id)
         identity = decision.identity
         done = Committed(
             attempt_id, node.name, decision.key, identity.code.id, identity.settings.id, identity.environment.id, outputs
@@ -84,7 +92,7 @@ class Commit:
     def fail(self, attempt_id: str, result: Result) -> None:
         """Record a failed attempt; the previous outputs stay in force, its leftovers go when the run ends."""
         self._littered = True
-        with self._registry.atomic() as db:
+        with self._registry.atomic(durable=False) as db:
             db.execute(
                 "UPDATE attempt SET state = 'failed', seconds = ?, peak_rss = ?, error = ? WHERE id = ? AND state = 'started'",
                 (result.seconds, result.peak_rss, result.error, attempt_id),
@@ -95,17 +103,41 @@ class Commit:
         assert decision.attempt is not None
         self._begin_run()
         with self._registry.atomic() as db:
-            _put_in_force(db, node.name, decision.attempt.id)
+            put_in_force(db, node.name, decision.attempt.id)
             db.execute(
                 "INSERT INTO event (at, run_id, attempt_id, kind, data) VALUES (?, ?, ?, 'restored', ?)",
-                (time.time(), self._run_id, decision.attempt.id, _reasons(decision.reasons)),
+                (time.time(), self._run_id, decision.attempt.id, reasons_json(decision.reasons)),
             )
         self._refresh_views(before, decision.attempt)
         return decision.attempt
 
-    def end(self, failed: bool) -> None:
-        """Close the run's row, if one was opened. As long as leftovers cannot be removed it stays open: the next start tries again."""
-        if self._littered:
+    def join(self, node: Node, parts: list[Committed], identity: NodeIdentity, before: Committed | None) -> Committed:
+        """Put what all parts of a mapped node made in force as the node's own, and what parts that are gone made out of it."""
+        self._begin_run()
+        attempt_id, now = uuid.uuid4().hex, time.time()
+        ids = identity.code.id, identity.settings.id, identity.environment.id
+        done = Committed(attempt_id, node.name, joint_key(node, parts), *ids, joint_outputs(parts))
+        refuse_twins(a.name for _, a in done.outputs)
+        rows = [a.rows for _, a in done.outputs if a.rows is not None]
+        with self._registry.atomic() as db:
+            db.execute(
+                "INSERT INTO attempt (id, run_id, node, stage, input_hash, state, code_id, settings_id, environment_id, started_at, "
+                "seconds, rows, reasons) VALUES (?, ?, ?, ?, ?, 'committed', ?, ?, ?, ?, 0, ?, ?)",
+                (attempt_id, self._run_id, node.name, node.stage, done.input_hash, *ids, now, sum(rows) if rows else None, "[]"),
+            )
+            db.executemany("INSERT INTO attempt_output VALUES (?, ?, ?)", [(attempt_id, a.id, role) for role, a in done.outputs])
+            db.execute("DELETE FROM node_state WHERE instr(node, ?) = 1", (f"{node.name}[",))
+            put_in_force(db, node.name, attempt_id)
+            db.executemany("INSERT INTO node_state VALUES (?, ?)", [(p.node, p.id) for p in parts])
+        self._refresh_views(before, done)
+        return done
+
+    def end(self, failed: bool, writers_left: bool = False) -> None:
+        """Close the run's row, if one was opened. As long as leftovers cannot be removed it stays open: the next start tries again.
+
+        With `writers_left`, a lost worker may still write: the next start sweeps once more.
+        """
+        if self._littered or writers_left:
             try:
                 tidy(self._registry, self._store)
             except OSError:
@@ -113,7 +145,10 @@ class Commit:
         if self._begun:
             with self._registry.atomic() as db:
                 status = "failed" if failed else "succeeded"
-                db.execute("UPDATE run SET status = ?, ended_at = ? WHERE id = ?", (status, time.time(), self._run_id))
+                db.execute(
+                    "UPDATE run SET status = ?, ended_at = ?, litter = ? WHERE id = ?",
+                    (status, time.time(), int(writers_left), self._run_id),
+                )
 
     def _begin_run(self) -> None:
         if not self._begun:
@@ -140,19 +175,22 @@ class Commit:
         if w.tmp is None:
             return known, False
         if row[8] is not None or not self._whole(known):
-            self._files.note(self._store.adopt(w.tmp, known.path), w.sha256)
-            return known, True
+            path = self._store.version_path(w.name, known.version, w.sha256)  # not the row's: that may be what is damaged
+            self._files.note(self._store.adopt(w.tmp, path), w.sha256)
+            return known._replace(path=path, size=w.size), True
         os.unlink(w.tmp)
         return known, False
 
     def _whole(self, artifact: Artifact) -> bool:
         try:
-            return self._files.digest(self._store.path(artifact.path)).sha256 == artifact.sha256
+            return self._files.digest(self._store.path(artifact.path)) == (artifact.sha256, artifact.size)
         except OSError:
             return False
 
     def _refresh_views(self, before: Committed | None, after: Committed) -> None:
         """The commit has happened: a view that cannot be moved is litter for the end of the run, not a failure of the node."""
+        if is_part(after.node):  # shown when the node as a whole has it
+            return
         names = {a.name for _, a in after.outputs}
         try:
             for _, artifact in after.outputs:
@@ -175,20 +213,27 @@ def begin_run(registry: Registry, run_id: str, selection: str) -> None:
         )
 
 
-def _put_in_force(db: Any, node: str, attempt_id: str) -> None:
+def put_in_force(db: Any, node: str, attempt_id: str) -> None:
     """From now on the attempt's artifacts are what their names mean: a node that made one of them before (it was renamed) steps back."""
+    if not is_part(node):
+        _step_back(db, node, attempt_id)
+    db.execute("INSERT OR REPLACE INTO node_state VALUES (?, ?)", (node, attempt_id))
+
+
+def _step_back(db: Any, node: str, attempt_id: str) -> None:
     db.execute(
         "DELETE FROM node_state WHERE node <> ? AND attempt_id IN (SELECT o.attempt_id FROM attempt_output o JOIN artifact f ON "
         "f.id = o.artifact_id WHERE f.name IN (SELECT g.name FROM attempt_output p JOIN artifact g ON g.id = p.artifact_id "
         "WHERE p.attempt_id = ?))",
         (node, attempt_id),
     )
-    db.execute("INSERT OR REPLACE INTO node_state VALUES (?, ?)", (node, attempt_id))
 
 
 def _register(db: Any, artifact: Artifact, attempt_id: str, now: float) -> Artifact:
     if artifact.id:
-        db.execute("UPDATE artifact SET removed_at = NULL WHERE id = ?", (artifact.id,))
+        db.execute(
+            "UPDATE artifact SET removed_at = NULL, path = ?, size = ? WHERE id = ?", (artifact.path, artifact.size, artifact.id)
+        )
         return artifact
     cursor = db.execute(
         "INSERT INTO artifact (name, version, sha256, size, rows, path, attempt_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -197,11 +242,8 @@ def _register(db: Any, artifact: Artifact, attempt_id: str, now: float) -> Artif
     return artifact._replace(id=cursor.lastrowid, created_at=now)
 
 
-def _store_identity(db: Any, identity: Identity) -> None:
-    db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?, ?)", (identity.id, identity.kind, json.dumps(identity.leaves)))
-
-
-def _reasons(reasons: list[Reason]) -> str:
+def reasons_json(reasons: list[Reason]) -> str:
+    """Reasons as their column holds them."""
     return json.dumps([r._asdict() for r in reasons[:50]])
 
 

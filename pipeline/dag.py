@@ -6,17 +6,19 @@ import graphlib
 from collections.abc import Iterable, Sequence
 
 from config.errors import PipelineError, UsageError
+from pipeline.declaration import check_names, check_node
 from pipeline.node import Node
 
 
 class Dag:
     """A checked DAG. `upstream[n]` are the nodes `n` reads from; `order` is topological and stable."""
 
-    def __init__(self, nodes: Iterable[Node], stages: Sequence[str] = ()) -> None:
+    def __init__(self, nodes: Iterable[Node], stages: Sequence[str] = (), roots: Iterable[str] = ()) -> None:
         self.nodes: dict[str, Node] = {}
         self.producer: dict[str, str] = {}
         for node in nodes:
             self._add(node)
+        check_names(self.nodes.values(), roots)
         self.stages = list(stages) or list(dict.fromkeys(n.stage for n in self.nodes.values()))
         self.upstream = {n.name: self._producers(n) for n in self.nodes.values()}
         self.order = self._sorted()
@@ -28,23 +30,19 @@ class Dag:
         return self.stages.index(stage)
 
     def node(self, name: str) -> Node:
-        """The node of this name; a UsageError lists near ones."""
+        """The node of this name; a UsageError names near ones."""
         if name not in self.nodes:
-            raise UsageError(f"There is no node named {name!r}.", f"Nodes are: {_listed(self.nodes)}.")
+            from pipeline.answers.lineage import did_you_mean
+
+            mend = did_you_mean(name, self.nodes) or f"Nodes are: {_listed(self.nodes)}."
+            raise UsageError(f"There is no node named {name!r}.", mend)
         return self.nodes[name]
 
     def _add(self, node: Node) -> None:
         if node.name in self.nodes:
             raise PipelineError(f"Two nodes are named {node.name!r}.", "Give each node a name of its own.")
-        for ref in (node.run, node.remote, node.sink):
-            if ref is not None and (ref.count(":") != 1 or not all(p.isidentifier() for p in ref.replace(":", ".").split("."))):
-                raise PipelineError(f"Node {node.name!r} names a function as {ref!r}.", 'Write it as "package.module:function".')
-        for name in node.outputs.values():
-            if name in self.producer:
-                raise PipelineError(
-                    f"Nodes {self.producer[name]!r} and {node.name!r} both make {name!r}.", "Let one node make each artifact."
-                )
-            self.producer[name] = node.name
+        check_node(node)
+        self.producer.update(dict.fromkeys(node.outputs.values(), node.name))
         self.nodes[node.name] = node
 
     def _producers(self, node: Node) -> list[str]:

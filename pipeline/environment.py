@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable
-from typing import Any, NamedTuple
-
-from pipeline.encoding import digest
+from typing import NamedTuple
 
 
 class Distributions(NamedTuple):
@@ -44,23 +41,8 @@ def python_leaf() -> list[str]:
     return ["python", f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}", ""]
 
 
-def installed_token() -> str:
-    """Changes whenever something is installed, removed or upgraded: names and times of the metadata folders on sys.path, and sys.path."""
-    seen: list[Any] = [sys.version_info[:3], sys.path]
-    for folder in sys.path:
-        if not os.path.basename(folder).endswith("-packages"):
-            continue
-        try:
-            with os.scandir(folder) as entries:
-                names = sorted(e.name for e in entries if e.name.endswith((".dist-info", ".egg-info", ".pth")))
-        except OSError:
-            continue
-        seen += [(n, *_times(os.path.join(folder, n))) for n in names]
-    return digest(seen)
-
-
 def read_installed() -> Distributions:
-    """Ask the metadata of everything installed. Slow (about 2 ms a distribution): cached under `installed_token`."""
+    """Ask the metadata of everything installed. Slow (about 2 ms a distribution): cached under the digest of `installed_stamp`."""
     from importlib import metadata
 
     found = Distributions({}, {}, {}, [])
@@ -84,15 +66,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _times(path: str) -> tuple[int, int]:
-    try:
-        inner = os.path.join(path, "METADATA")
-        seen = os.stat(inner if os.path.isdir(path) else path)
-        return seen.st_mtime_ns, seen.st_size
-    except OSError:
-        return 0, 0
 
 
 def _editable_root(direct_url: str | None) -> str | None:

@@ -6,22 +6,27 @@ computed from; dropping the caches costs time, never correctness.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 from config.errors import PipelineError, UndeclaredSetting
-from pipeline.closure import Closure
+from pipeline.code.closure import Closure
+from pipeline.code.names import Finder, Module
+from pipeline.code.source_index import VERSION as INDEX_VERSION
+from pipeline.code.source_index import SourceIndex, from_json, index_source
 from pipeline.encoding import VERSION, digest
-from pipeline.environment import Distributions, installed_token, python_leaf, read_installed
+from pipeline.environment import Distributions, python_leaf, read_installed
 from pipeline.files import Files
-from pipeline.names import Finder, Module, listing
+from pipeline.installed import installed_stamp
+from pipeline.listing import matching, modules_in
 from pipeline.node import Node
 from pipeline.registry import Registry
-from pipeline.source_index import VERSION as INDEX_VERSION
-from pipeline.source_index import SourceIndex, from_json, index_source
+
+if TYPE_CHECKING:
+    from pipeline.code.source_text import SourceTexts
 
 
 class Identity(NamedTuple):
@@ -31,6 +36,8 @@ class Identity(NamedTuple):
     kind: str
     leaves: list[list[str]]
     """[name, digest or value, location]; empty when it came from the cache, the registry has them then."""
+    texts: Mapping[str, str] = {}
+    """Digest → source of those of its symbols that no earlier identity has given."""
 
 
 class NodeIdentity(NamedTuple):
@@ -60,6 +67,18 @@ def input_hash(node: Node, inputs: list[tuple[str, str, str]], identity: NodeIde
     )
 
 
+def store_identity(db: Any, identity: Identity) -> None:
+    """Keep an identity's leaves and the source of its symbols; once each. To be called in a transaction."""
+    db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?, ?)", (identity.id, identity.kind, json.dumps(identity.leaves)))
+    db.executemany("INSERT OR IGNORE INTO source_text VALUES (?, ?)", list(identity.texts.items()))
+
+
+_Code = tuple[Identity, list[str], list[tuple[str, str]]]
+"""Identity, third-party names it reaches, (kind, warning)."""
+_OUTSIDE = frozenset(("environment", "network"))
+"""Kinds of impurity that are the business of a node with a remote, a sink or secrets."""
+
+
 class Identities:
     """Computes identities for one run."""
 
@@ -70,19 +89,41 @@ class Identities:
         self._registry = registry
         self._fresh: dict[str, str] = {}
         self._indexes: dict[str, SourceIndex] = {}
-        self._codes: dict[tuple[str, ...], tuple[Identity, list[str], list[str]]] = {}
+        self._codes: dict[tuple[str, ...], _Code] = {}
         self._installed: Distributions | None = None
         self._absent: set[str] = set()
         self._listed: dict[str, list[str]] = {}
         self._pending: dict[str, Identity] = {}
-        self._token = installed_token()
+        self._texts: SourceTexts | None = None
+        self.installed = installed_stamp()
+        self._token = digest(self.installed)
+        self._globbed: dict[str, list[str]] = {}
 
     def of(self, node: Node) -> NodeIdentity:
         """Code, settings and environment identity of a node. Raises PipelineError for source that cannot be parsed."""
-        code, imports, warnings = self._code(node)
+        code, imports, told = self._code(node)
+        reaches_out = bool(node.remote or node.sink or node.secrets)
+        warnings = [text for kind, text in told if not (reaches_out and kind in _OUTSIDE)]
         leaves = [python_leaf(), *self._reached(imports)]
         environment = Identity(digest([leaf[:2] for leaf in leaves]), "environment", leaves)
         return NodeIdentity(code, self._settings_identity(node), environment, warnings)
+
+    def proof(self, node: Node) -> dict[str, Any]:
+        """What a process elsewhere must find on its own disk to have the code and libraries of this identity."""
+        from pipeline.work.proof import engine_digest
+
+        _, imports, _ = self._code(node)
+        refs = tuple(r for r in (node.run, node.remote) if r)
+        code = self._get(_closure_key(refs, node.resources), self._token)
+        return {"engine": engine_digest(), "code": code, "libraries": [python_leaf(), *self._reached(imports)]}
+
+    def facts(self) -> list[tuple[str, str, str, str]] | None:
+        """Every path, folder and pattern the identities rest on besides file contents; None while one was computed anew."""
+        if self._fresh or self._pending:
+            return None
+        absent = [("absent", "", os.path.join(self._root, path), "") for path in self._absent]
+        folders = [("modules", "", os.path.join(self._root, path), repr(names)) for path, names in self._listed.items()]
+        return [*absent, *folders, *(("glob", self._root, pattern, repr(names)) for pattern, names in self._globbed.items())]
 
     def save(self, registry: Registry) -> None:
         """Write what was computed to the cache; nothing when nothing was."""
@@ -90,10 +131,8 @@ class Identities:
             return
         with registry.atomic() as db:
             db.executemany("INSERT OR REPLACE INTO cache_value VALUES (?, ?)", list(self._fresh.items()))
-            db.executemany(
-                "INSERT OR IGNORE INTO identity VALUES (?, ?, ?)",
-                [(i.id, i.kind, json.dumps(i.leaves)) for i in self._pending.values()],
-            )
+            for identity in self._pending.values():
+                store_identity(db, identity)
         self._fresh.clear()
         self._pending.clear()
 
@@ -107,7 +146,7 @@ class Identities:
 
     # -- code ---------------------------------------------------------------------------------------------------------
 
-    def _code(self, node: Node) -> tuple[Identity, list[str], list[str]]:
+    def _code(self, node: Node) -> _Code:
         refs = tuple(r for r in (node.run, node.remote) if r)
         known = self._codes.get((*refs, *node.resources))
         if known is None:
@@ -116,7 +155,7 @@ class Identities:
             )
         return known
 
-    def _cached_code(self, refs: tuple[str, ...], resources: tuple[str, ...]) -> tuple[Identity, list[str], list[str]] | None:
+    def _cached_code(self, refs: tuple[str, ...], resources: tuple[str, ...]) -> _Code | None:
         found = self._get(_closure_key(refs, resources), self._token)
         if found is None or self._resources(resources) != found["resources"]:
             return None
@@ -129,12 +168,14 @@ class Identities:
             return None
         return Identity(found["id"], "code", []), found["imports"], found["warnings"]
 
-    def _fresh_code(self, refs: tuple[str, ...], resources: tuple[str, ...]) -> tuple[Identity, list[str], list[str]]:
+    def _fresh_code(self, refs: tuple[str, ...], resources: tuple[str, ...]) -> _Code:
         finder = Finder([self._root, *self._editable_roots()], self._distributions().by_import)
         code = Closure(finder, self._index, lambda p: self._files.digest(p).sha256, self._root).walk(list(refs))
+        told = [*(("", text) for text in code.warnings), *code.impure]
         data = self._resources(resources)
         leaves = sorted([*code.leaves, *([f"resource {name}", sha, name] for name, sha in data)])
-        identity = Identity(digest([VERSION, INDEX_VERSION, [leaf[:2] for leaf in leaves]]), "code", leaves)
+        texts = self._source_texts().new(leaves)
+        identity = Identity(digest([VERSION, INDEX_VERSION, [leaf[:2] for leaf in leaves]]), "code", leaves, texts)
         self._pending[identity.id] = identity
         self._put(
             _closure_key(refs, resources),
@@ -146,10 +187,19 @@ class Identities:
                 "listed": {self._relative(p): names for p, names in code.listed.items()},
                 "resources": data,
                 "imports": code.imports,
-                "warnings": code.warnings,
+                "warnings": told,
             },
         )
-        return identity, code.imports, code.warnings
+        return identity, code.imports, told
+
+    def _source_texts(self) -> SourceTexts:
+        """Asked only when a closure is walked anew."""
+        if self._texts is None:
+            from pipeline.code.source_text import SourceTexts
+
+            known = self._registry.texts() if self._registry else []
+            self._texts = SourceTexts(self._root, lambda p: self._files.digest(p).sha256, known)
+        return self._texts
 
     def _all_absent(self, paths: list[str]) -> bool:
         """Asked once a run for each path: most nodes share them."""
@@ -161,7 +211,7 @@ class Identities:
 
     def _list(self, folder: str) -> list[str]:
         if folder not in self._listed:
-            self._listed[folder] = listing(os.path.join(self._root, folder))
+            self._listed[folder] = modules_in(os.path.join(self._root, folder))
         return self._listed[folder]
 
     def _index(self, module: Module) -> SourceIndex:
@@ -182,9 +232,9 @@ class Identities:
     def _resources(self, patterns: tuple[str, ...]) -> list[list[str]]:
         names: set[str] = set()
         for pattern in patterns:
-            matched = [
-                n for n in glob.glob(pattern, root_dir=self._root, recursive=True) if os.path.isfile(os.path.join(self._root, n))
-            ]
+            matched = self._globbed.get(pattern)
+            if matched is None:
+                matched = self._globbed[pattern] = matching(self._root, pattern)
             if not matched:
                 raise PipelineError(f"No file matches the resource {pattern!r}.", "Mend the node or restore the file.")
             names.update(matched)
@@ -221,18 +271,28 @@ class Identities:
             text = self._fresh[key]
         elif self._registry:
             row = self._registry.db.execute("SELECT value FROM cache_value WHERE key = ?", (key,)).fetchone()
-            text = row[0] if row else "null"
+            text = row[0] if row else ""
         else:
             return None
-        found = json.loads(text)
+        found = json.loads(text[_SUM:]) if text[:_SUM] == _checksum(key, text[_SUM:]) else None
         return found[1] if found and found[0] == of else None
 
     def _put(self, key: str, of: str, data: Any) -> None:
-        self._fresh[key] = json.dumps([of, data])
+        text = json.dumps([of, data])
+        self._fresh[key] = _checksum(key, text) + text
 
     def _relative(self, path: str) -> str:
-        return os.path.relpath(path, self._root)
+        """Below the code's root, as seen from there; else absolute: `..` would not find the way back through a link."""
+        return path.removeprefix(self._root + os.sep)
+
+
+_SUM = 8
+
+
+def _checksum(key: str, text: str) -> str:
+    """A cached answer decides what is looked at: one that rotted on the disk must not be believed."""
+    return f"{crc32((key + text).encode()):08x}"
 
 
 def _closure_key(refs: tuple[str, ...], resources: tuple[str, ...]) -> str:
-    return "closure " + json.dumps([refs, resources])
+    return "closure 2 " + json.dumps([refs, resources])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from config.errors import BusyError
+from config.errors import BusyError, StoreError
 
 _NAME = ".lock"
 _TRIES, _PAUSE = 20, 0.01
@@ -16,17 +16,62 @@ _TRIES, _PAUSE = 20, 0.01
 
 @contextmanager
 def exclusive(data_dir: str) -> Iterator[None]:
-    """Hold the data directory for this process. Raises BusyError at once when another run has it."""
-    fd = os.open(os.path.join(data_dir, _NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the data directory for this process. Raises BusyError at once when another run has it, StoreError when it cannot be written."""
+    fd = _open(data_dir)
     try:
         if not _taken(fd):
-            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise BusyError(f"Another run holds this data directory (process {holder}).", "Wait for it to end, then try again.")
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
+            raise _busy(fd)
+        _sign(fd)
         yield
     finally:
         os.close(fd)
+
+
+def _open(data_dir: str) -> int:
+    try:
+        return os.open(os.path.join(data_dir, _NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _refused(error) from error
+
+
+def _sign(fd: int) -> None:
+    """Leave the holder's number for those who find the lock taken."""
+    try:
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+    except OSError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: OSError) -> StoreError:
+    return StoreError(f"The data directory cannot be written: {error.strerror}.", "Mend that, or choose another DATA_DIR.")
+
+
+def _busy(fd: int) -> BusyError:
+    """Who holds it: the run that signed, or, when that is dead, a process it has forked, which holds the lock for it."""
+    signed = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+    holders = [] if os.path.exists(f"/proc/{signed}") else _having_open(os.fstat(fd))
+    if not holders:
+        return BusyError(
+            f"Another run holds this data directory (process {signed or 'unknown'}).", "Wait for it to end, then try again."
+        )
+    left = ", ".join(holders)
+    return BusyError(f"A process that a dead run has left still holds this data directory ({left}).", "End it, then try again.")
+
+
+def _having_open(lock: os.stat_result) -> list[str]:
+    """Processes that have the file open, as far as we may look."""
+    import glob
+
+    found = set()
+    for path in glob.glob("/proc/[0-9]*/fd/*"):
+        try:
+            seen = os.stat(path)
+        except OSError:
+            continue
+        if (seen.st_dev, seen.st_ino) == (lock.st_dev, lock.st_ino):
+            found.add(path.split("/")[2])
+    return sorted(found - {str(os.getpid())}, key=int)
 
 
 def _taken(fd: int) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from pipeline.tuples import NamedTuple
 
 _NONE: Mapping[str, str] = {}
 
@@ -31,6 +32,10 @@ class Node(NamedTuple):
     """`"module:function"` giving the outside world's fingerprint, or None when it has none to give."""
     sink: str | None = None
     """`"module:function"` that tells whether a database still holds what this node loaded."""
+    touches: tuple[str, ...] = ()
+    """Folders below the data root (`postgres/**`) in which the sink keeps house; part of no hash, the sink answers for them."""
+    each: str = ""
+    """Role of a collection to map the node over: every member becomes a node of its own; see `pipeline.partitions`."""
 
 
 def is_collection(name: str) -> bool:

@@ -112,4 +112,5 @@ def _bronze(source: Source) -> Node:
         secrets=("database", "data_dir", "pipeline_version"),
         resources=("warehouse/bronze/migrations/*.sql", "warehouse/bronze/*.sql"),
         sink="warehouse.bronze.ledger:holds",
+        touches=("postgres/**",),
     )

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
-import signal
-import uuid
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
 
-from config.errors import StoreError
-from pipeline import lock
-from pipeline.dag import Dag
-from pipeline.files import Files
-from pipeline.identity import Identities
+from config.errors import PDPError, StoreError
+from pipeline import lock, standing
 from pipeline.node import Node
-from pipeline.planner import Planner
-from pipeline.registry import Artifact, Registry
+from pipeline.outcome import Run, as_event, silent
+from pipeline.registry import Artifact, Registry, telling
 from pipeline.selection import Selection
-from pipeline.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pipeline.forecast import Forecast
-    from pipeline.orchestrator import Listener, Run
+    from typing import Any
+
+    from pipeline.answers.explain import Explanation
+    from pipeline.answers.forecast import Forecast
+    from pipeline.dag import Dag
+    from pipeline.outcome import Listener, Outcome
+    from pipeline.planner import Planner
+    from pipeline.upkeep.accept import Accepted
+    from pipeline.upkeep.gc import Gone
 
 
 class Pipeline:
@@ -43,48 +44,93 @@ class Pipeline:
         roots: Mapping[str, str] | None = None,
         code_root: str | None = None,
     ) -> None:
-        self.dag = Dag(nodes, stages)
+        self._nodes = tuple(nodes)
+        self._stages = tuple(stages)
+        self._dag: Dag | None = None
         self.data_dir = os.path.abspath(data_dir)
         self.settings = settings if settings is not None else {}
-        self.roots = roots or {}
+        self.roots = {name: os.path.abspath(path) for name, path in (roots or {}).items()}
         self.code_root = os.path.abspath(code_root or os.getcwd())
 
-    def run(self, selection: Selection | None = None, jobs: int = 1, listener: Listener | None = None) -> Run:
+    def run(
+        self,
+        selection: Selection | None = None,
+        jobs: int = 1,
+        listener: Listener | None = None,
+        executor: str = "",
+        strict: bool = False,
+    ) -> Run:
         """Run what has to run. Raises BusyError when another run holds the data root, PDPError when nothing could even start;
-        a failing node is an outcome, not an exception. Stopped by SIGINT or SIGTERM it cleans up and raises KeyboardInterrupt."""
-        from pipeline.recovery import recover, repair_views
-
+        a failing node is an outcome, not an exception. Stopped by SIGINT or SIGTERM it cleans up and raises KeyboardInterrupt.
+        `executor` names a cluster (`dask://host:port`) to run on instead; `strict` fails a node that touches undeclared files."""
         selection = selection or Selection()
-        with self._writing() as registry:
-            store = Store(self.data_dir)
-            recover(registry, store)
-            planner = self._planner(registry)
-            repair_views(store, planner.state)
-            with _sigterm_interrupts():
-                try:
-                    return self._execute(registry, planner, selection, jobs, listener or _silent)
-                except KeyboardInterrupt:
-                    recover(registry, store)
-                    raise
+        began = time.monotonic()
+        with self._locked():
+            question = None if selection.force is not None else self._question(selection)
+            outcomes = self._standing(question) if question else None
+            if outcomes is not None:
+                with suppress(Exception):  # a listener that fails is not listened to any more
+                    for outcome in outcomes if listener else ():
+                        listener("node_finished", as_event(outcome))  # type: ignore[misc]
+                return Run(os.urandom(16).hex(), "succeeded", time.monotonic() - began, outcomes)
+            _ = self.dag  # what is wrong with the declaration is told before anything is written
+            with self._opened() as registry:
+                run, facts = self._run(registry, selection, jobs, listener or silent, executor, strict)
+                if question:
+                    with suppress(StoreError):
+                        standing.keep(registry, question, facts, run.outcomes)
+                return run
+
+    @property
+    def dag(self) -> Dag:
+        """The checked graph. Raises PipelineError when the nodes are no DAG."""
+        if self._dag is None:
+            from pipeline.dag import Dag
+
+            self._dag = Dag(self._nodes, self._stages, self.roots)
+        return self._dag
 
     def plan(self, selection: Selection | None = None) -> list[Forecast]:
         """What a run would do and why; changes nothing and needs no lock."""
-        from pipeline.forecast import forecast
+        from pipeline.answers.forecast import forecast
 
         with self.reading() as registry:
             return forecast(self.dag, self._planner(registry), selection or Selection())
 
+    def explain(self, node: str, selection: Selection | None = None) -> Explanation:
+        """Why a node would run, be restored or be skipped, to the root cause; changes nothing and needs no lock."""
+        from pipeline.answers.explain import explain
+
+        with self.reading() as registry:
+            return explain(self.dag, self._planner(registry), selection or Selection(), node)
+
+    def accept(self, node: str, reason: str, selection: Selection | None = None) -> Accepted | None:
+        """Give a node's outputs the key it has now, without running it; None when they have it. See `pipeline.upkeep.accept` for refusals."""
+        from pipeline.recovery import recover, repair_views
+        from pipeline.store import Store
+        from pipeline.upkeep.accept import accept
+
+        with self._writing() as registry:
+            recover(registry, Store(self.data_dir))
+            planner = self._planner(registry)
+            repair_views(planner.store, planner.state)
+            accepted = accept(registry, self.dag, planner, selection or Selection(), node, reason)
+            planner.identities.save(registry)
+            planner.files.save(registry)
+            return accepted
+
     def verify(self) -> list[str]:
         """Problems, one sentence each; empty when every artifact, row and view is as committed."""
-        from pipeline.verify import verify
+        from pipeline.answers.verify import verify
 
         with self.reading() as registry:
             return verify(registry, self.data_dir)
 
     def clean(self, wanted: Callable[[str], bool], dry_run: bool = False) -> list[Artifact]:
         """Remove the stored versions of artifacts whose name is `wanted` gone; gives what goes. Only below the data root."""
-        from pipeline.clean import removable, remove
         from pipeline.recovery import recover
+        from pipeline.store import Store
+        from pipeline.upkeep.clean import removable, remove
 
         if dry_run:
             with self.reading() as registry:
@@ -96,9 +142,24 @@ class Pipeline:
                 remove(registry, Store(self.data_dir), artifacts)
             return artifacts
 
+    def gc(self, keep: int, dry_run: bool = False, spared: str = "") -> Gone:
+        """Remove superseded versions beyond the `keep` newest of each artifact; rows, what is in force, what that was made
+        from and artifacts whose name begins with `spared` stay."""
+        from pipeline.recovery import recover
+        from pipeline.store import Store
+        from pipeline.upkeep.gc import collect, superseded
+
+        if dry_run:
+            with self.reading() as registry:
+                return superseded(registry, keep, spared)
+        with self._writing() as registry:
+            recover(registry, Store(self.data_dir))
+            return collect(registry, Store(self.data_dir), keep, spared)
+
     def forget(self, wanted: Callable[[str], bool]) -> int:
         """Take nodes out of force, with their plain names. Versions and rows stay, so a later run may restore instead of running."""
-        from pipeline.clean import forget
+        from pipeline.store import Store
+        from pipeline.upkeep.clean import forget
 
         with self._writing() as registry:
             return forget(registry, Store(self.data_dir), wanted)
@@ -106,61 +167,132 @@ class Pipeline:
     @contextmanager
     def reading(self) -> Iterator[Registry | None]:
         """The registry, read-only, beside a run; None when there is none yet."""
-        registry = Registry.read(self.data_dir)
-        try:
-            yield registry
-        finally:
-            if registry:
-                registry.close()
+        with telling():
+            registry = Registry.read(self.data_dir)
+            try:
+                yield registry
+            finally:
+                if registry:
+                    registry.close()
 
     @contextmanager
     def _writing(self) -> Iterator[Registry]:
+        with self._locked(), self._opened() as registry:
+            yield registry
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         umask = os.umask(0o077)  # everything below the data root is private
         try:
-            self._make_data_dir()
+            with _disk_told():
+                self._make_data_dir()
             with lock.exclusive(self.data_dir):
-                registry = Registry.open(self.data_dir)
-                try:
-                    yield registry
-                finally:
-                    registry.close()
+                yield
         finally:
             os.umask(umask)
 
+    @contextmanager
+    def _opened(self) -> Iterator[Registry]:
+        with _disk_told(), telling():
+            for folder in (self.data_dir, os.path.join(self.data_dir, "store")):  # before any source is asked
+                if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, "it cannot be written", os.path.join(folder, ""))
+            registry = Registry.open(self.data_dir)
+            try:
+                yield registry
+            finally:
+                registry.close()
+
     def _make_data_dir(self) -> None:
+        os.makedirs(self.data_dir, mode=0o700, exist_ok=True)
+        if os.stat(self.data_dir).st_mode & 0o066:
+            os.chmod(self.data_dir, 0o700)
+
+    def _question(self, selection: Selection) -> standing.Question | None:
+        context = (self._stages, sorted(self.roots.items()), self.code_root)
+        with _disk_told():
+            return standing.question(self._nodes, self.settings, selection, *context)
+
+    def _standing(self, question: standing.Question) -> list[Outcome] | None:
+        registry = Registry.read(self.data_dir)
+        if registry is None:
+            return None
         try:
-            os.makedirs(self.data_dir, mode=0o700, exist_ok=True)
-            if os.stat(self.data_dir).st_mode & 0o066:
-                os.chmod(self.data_dir, 0o700)
-        except OSError as error:
-            raise StoreError(
-                f"The data directory cannot be used: {error.strerror}.", "Mend that, or choose another DATA_DIR."
-            ) from error
+            return standing.check(registry, question, self.data_dir, self._answers_still)
+        finally:
+            registry.close()
+
+    def _answers_still(self, kind: str, name: str, kept: str) -> bool:
+        """Whether a node's remote has the fingerprint it had, or its database still holds what was loaded."""
+        import json
+
+        from pipeline.work.calls import ask
+
+        node = next(n for n in self._nodes if n.name == name)
+        try:
+            needs = {setting: self.settings[setting] for setting in (*node.settings, *node.secrets)}
+            if kind == "remote":
+                return bool(str(ask(str(node.remote), needs)) == kept)
+            inputs = {role: [tuple(read) for read in reads] for role, reads in json.loads(kept).items()}
+            return bool(ask(str(node.sink), inputs, needs))
+        except (KeyError, PDPError):  # the planner meets it again, and tells
+            return False
 
     def _planner(self, registry: Registry | None) -> Planner:
+        from pipeline.files import Files
+        from pipeline.identity import Identities
+        from pipeline.planner import Planner
+        from pipeline.store import Store
+
         files = Files(registry, self.data_dir)
         identities = Identities(registry, files, self.code_root, self.settings)
         return Planner(registry, files, identities, Store(self.data_dir), self.settings, self.roots, self.code_root)
 
-    def _execute(self, registry: Registry, planner: Planner, selection: Selection, jobs: int, listener: Listener) -> Run:
+    def _run(
+        self, registry: Registry, selection: Selection, jobs: int, listener: Listener, executor: str, strict: bool
+    ) -> tuple[Run, standing.Facts | None]:
+        import json
+        import uuid
+
         from pipeline.commit import Commit
         from pipeline.orchestrator import Orchestrator
+        from pipeline.recovery import recover, repair_views
+        from pipeline.store import Store
+        from pipeline.work.orphans import marked
 
+        recover(registry, Store(self.data_dir))
+        planner = self._planner(registry)
+        repair_views(planner.store, planner.state)
         run_id = uuid.uuid4().hex
         commit = Commit(registry, planner.store, planner.files, run_id, json.dumps(selection._asdict()))
-        run = Orchestrator(self.dag, planner, commit, run_id, jobs, listener).run(selection)
-        planner.identities.save(registry)
-        planner.files.save(registry)
-        return run
+        with _sigterm_interrupts(), marked(run_id):  # workers are born with the mark
+            try:
+                run = Orchestrator(self.dag, planner, commit, run_id, jobs, listener, executor, strict).run(selection)
+            except KeyboardInterrupt:
+                recover(registry, planner.store)
+                raise
+            facts = planner.facts()
+            with suppress(StoreError):  # caches: a disk that refuses them costs time, nothing else
+                planner.identities.save(registry)
+                planner.files.save(registry)
+        return run, facts
 
 
-def _silent(event: str, facts: Mapping[str, Any]) -> None:
-    """Nobody listens."""
+@contextmanager
+def _disk_told() -> Iterator[None]:
+    """What the disk refuses, as a sentence with the folder; a file's own name is a person's."""
+    try:
+        yield
+    except OSError as error:
+        where = f" (in {os.path.basename(os.path.dirname(error.filename)) or '.'})" if isinstance(error.filename, str) else ""
+        why = error.strerror or type(error).__name__
+        raise StoreError(f"The data directory cannot be used: {why}{where}.", "Mend that, or choose another DATA_DIR.") from error
 
 
 @contextmanager
 def _sigterm_interrupts() -> Iterator[None]:
     """SIGTERM stops a run like Ctrl-C; a second signal ends at once."""
+    import signal
 
     def stop(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)

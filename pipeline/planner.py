@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from config.errors import StageError
+from config.errors import InputMoved, StageError
 from config.stage import File
-from pipeline.files import Files, Token, below, token
+from pipeline.files import Files, Token, token
 from pipeline.identity import Identities, NodeIdentity, input_hash
+from pipeline.listing import below
 from pipeline.node import Node, is_collection
-from pipeline.registry import Artifact, Committed, Registry
+from pipeline.partitions import in_view, is_part, part
+from pipeline.registry import Artifact, Committed, Registry, telling
+from pipeline.standing import Facts
 from pipeline.store import Store
-from pipeline.worker import ask
+from pipeline.work.calls import ask
 
 
 class Reason(NamedTuple):
@@ -34,7 +38,7 @@ class Read(NamedTuple):
     path: str | None = None
     artifact: Artifact | None = None
     seen: Token | None = None
-    """Of a file nobody makes: what it looked like when it was hashed."""
+    """What it looked like when it was hashed."""
 
     def moved(self) -> bool:
         """Whether the file has changed since it was hashed."""
@@ -81,6 +85,8 @@ class Planner:
         self.code_root = code_root
         self.state: dict[str, Committed] = registry.state() if registry else {}
         self.current: dict[str, list[Artifact]] = {}
+        self._asks: list[tuple[str, str, str]] = []
+        self._patterns: dict[tuple[str, str], list[str]] = {}
 
     def settle(self, node: Node, outputs: Iterable[tuple[str, Artifact]]) -> None:
         """What the node's output names mean from now on."""
@@ -95,10 +101,13 @@ class Planner:
         attempt = self.state.get(node.name)
         return attempt if attempt and not self._damaged(attempt) else None
 
+    @telling()
     def decide(self, node: Node, forced: bool = False) -> Decision:
         """Decide for one node whose upstream is settled. Raises PDPError when an input or the remote cannot be read."""
         remote = self._remote(node)
         reads = self._reads(node, remote)
+        if is_part(node.name) and not any(r.role == node.each for r in reads):
+            raise InputMoved("A member of the collection went away while it was being looked at.", "Run again.")
         identity = self.identities.of(node)
         key = input_hash(node, [(r.role, r.name, r.sha256) for r in reads], identity)
         before = self.state.get(node.name)
@@ -109,14 +118,24 @@ class Planner:
                 "run", [Reason("data", "remote", "the source cannot say whether it has changed")], key, reads, identity
             )
         if before and before.input_hash == key:
-            damaged = self._damaged(before) or self._sink_lost(node, reads)
+            damaged = self.lost(node, before, reads)
             if not damaged:
                 return Decision("skip", [], key, reads, identity, before)
-            return Decision("run", [Reason("output", damaged, "missing or changed since it was made")], key, reads, identity)
+            return Decision("run", [Reason("output", damaged, _LOST.get(damaged, _DAMAGED))], key, reads, identity)
         for earlier in self.registry.committed(node.name, key) if self.registry else []:
-            if not self._damaged(earlier) and not self._sink_lost(node, reads):
+            if not self.lost(node, earlier, reads):
                 return Decision("restore", self._changes(node, before, reads, identity), key, reads, identity, earlier)
         return Decision("run", self._changes(node, before, reads, identity), key, reads, identity)
+
+    def new(self, node: Node) -> Reason:
+        """Why a node runs of which nothing is in force."""
+        query = "SELECT 1 FROM attempt WHERE node = ? LIMIT 1"
+        tried = self.registry and self.registry.db.execute(query, (node.name,)).fetchone()
+        return Reason("new", node.name, "nothing of it is in force" if tried else "never ran before")
+
+    def lost(self, node: Node, attempt: Committed, reads: list[Read]) -> str:
+        """What of an attempt's outputs is not as it was committed: an artifact, the database; "" when all is well."""
+        return _misfiled(node, attempt) or self._damaged(attempt) or self._sink_lost(node, reads)
 
     def as_file(self, read: Read) -> File:
         """A read as the stage sees it."""
@@ -130,6 +149,20 @@ class Planner:
             artifact.created_at if artifact else None,
         )
 
+    def facts(self) -> Facts | None:
+        """All that this run's decisions rest on, for `pipeline.standing`; None when some of it cannot be told by looking."""
+        files, names, links = self.files.facts(), self.identities.facts(), self._links()
+        if files is None or names is None or links is None:
+            return None
+        patterns = [("files", base, pattern, repr(found)) for (base, pattern), found in self._patterns.items()]
+        asks = [(kind, "", name, found) for kind, name, found in self._asks]
+        return Facts(files, [*patterns, *links, *names, *asks], repr(self.identities.installed))
+
+    def _links(self) -> list[tuple[str, str, str, str]] | None:
+        """Every plain name in force and where it leads; None where links cannot be had."""
+        shown = in_view(self.state)
+        return [("link", "", a.name, self.store.target(a)) for a in shown] if all(map(self.store.is_linked, shown)) else None
+
     def previous(self, node: Node) -> dict[str, dict[str, File]]:
         """Members of the node's collections as last committed and still whole."""
         attempt = self.state.get(node.name)
@@ -139,6 +172,18 @@ class Planner:
                 member = a.name.removeprefix(node.outputs[role][:-2])
                 found[role][member] = File(a.name, self.store.path(a.path), a.sha256, a.size, a.version, a.created_at)
         return found
+
+    def parts(self, node: Node) -> list[Node]:
+        """The nodes a mapped node stands for now, one per member of the collection it is mapped over."""
+        role = node.each
+        if role in node.files:
+            whole, prefix = node.files[role], node.files[role][:-2]
+            found = [(name.removeprefix(prefix), name) for name, _ in self._listed(whole)]
+        else:
+            members = self.current.get(node.inputs[role], [])
+            self.current.update({a.name: [a] for a in members})
+            found = [(a.name.removeprefix(node.inputs[role][:-2]), a.name) for a in members]
+        return [part(node, member, read) for member, read in found]
 
     def needs(self, node: Node) -> dict[str, Any]:
         """The settings and secrets a node declares, and nothing else."""
@@ -150,27 +195,31 @@ class Planner:
     def _reads(self, node: Node, remote: str | None) -> list[Read]:
         found: list[Read] = []
         for role, name in node.inputs.items():
-            found += [Read(role, a.name, a.sha256, a.size, self.store.path(a.path), a) for a in self.current.get(name, [])]
+            for a in self.current.get(name, []):
+                path = self.store.path(a.path)
+                found.append(Read(role, a.name, a.sha256, a.size, path, a, self.files.seen(path)))
         for role, pattern in node.files.items():
-            root, _, rest = pattern.partition("/")
-            base = self.roots.get(root)
-            listed = below(base, rest) if base else below(self.store.root, pattern)
-            for name, path in listed:
+            for name, path in self._listed(pattern):
                 content = self.files.digest(path)
-                found.append(
-                    Read(
-                        role, f"{root}/{name}" if base else name, content.sha256, content.size, path, None, self.files.seen(path)
-                    )
-                )
+                found.append(Read(role, name, content.sha256, content.size, path, None, self.files.seen(path)))
         if remote:
             found.append(Read("remote", node.remote or "", remote))
         return found
+
+    def _listed(self, pattern: str) -> list[tuple[str, str]]:
+        """(logical name, path) of the files a pattern means, below the data root or the named root it starts with."""
+        root, _, rest = pattern.partition("/")
+        base = self.roots.get(root, "")
+        listed = below(base, rest) if base else below(self.store.root, pattern)
+        self._patterns[base, rest if base else pattern] = [name for name, _ in listed]
+        return [(f"{root}/{name}", path) for name, path in listed] if base else listed
 
     def _remote(self, node: Node) -> str | None:
         """The remote's fingerprint; "" when it has none to give, None when the node reads no remote."""
         if node.remote is None:
             return None
         found = ask(node.remote, self.needs(node))
+        self._asks.append(("remote", node.name, str(found)))
         return str(found) if found else ""
 
     def _sink_lost(self, node: Node, reads: list[Read]) -> str:
@@ -179,7 +228,8 @@ class Planner:
         inputs: dict[str, list[tuple[str, str, int | None]]] = {role: [] for role in node.inputs}
         for r in reads:
             inputs.setdefault(r.role, []).append((r.name, r.sha256, r.artifact.version if r.artifact else None))
-        return "" if ask(node.sink, inputs, self.needs(node)) else "the database"
+        self._asks.append(("sink", node.name, json.dumps(inputs)))
+        return "" if ask(node.sink, inputs, self.needs(node)) else SINK
 
     def _damaged(self, attempt: Committed) -> str:
         return next((a.name for _, a in attempt.outputs if not self._whole(a)), "")
@@ -194,7 +244,7 @@ class Planner:
     def _changes(self, node: Node, before: Committed | None, reads: list[Read], identity: NodeIdentity) -> list[Reason]:
         """Every difference to the attempt in force, named."""
         if before is None or self.registry is None:
-            return [Reason("new", node.name, "never ran before")]
+            return [self.new(node)]
         reasons = _data_changes(self.registry.inputs(before.id), reads)
         for kind, old, new in (
             ("code", before.code_id, identity.code),
@@ -205,6 +255,22 @@ class Planner:
                 leaves = new.leaves or self.registry.leaves(new.id)
                 reasons += _leaf_changes(kind, self.registry.leaves(old), leaves)
         return reasons or [Reason("output", node.name, "declares other outputs")]
+
+
+SINK = "the database"
+"""What `lost` calls the place a node without artifacts writes to."""
+_DAMAGED = "missing or changed since it was made"
+_LOST = {SINK: "does not hold it any more, or cannot be asked"}
+
+
+def _misfiled(node: Node, attempt: Committed) -> str:
+    """An output that is not where the node declares it, or is not there: what a damaged registry would give."""
+    for role, a in attempt.outputs:
+        name = node.outputs.get(role, "")
+        if a.name != name and not (is_collection(name) and a.name.startswith(name[:-2])):
+            return a.name
+    made = {role for role, _ in attempt.outputs}
+    return next((name for role, name in node.outputs.items() if role not in made and not is_collection(name)), "")
 
 
 def _data_changes(old: dict[tuple[str, str], str], reads: list[Read]) -> list[Reason]:

@@ -7,9 +7,9 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
-from config.errors import PDPError, RegistryError, StoreError
+from config.errors import RegistryError, StoreError
+from pipeline.tuples import NamedTuple
 
 APPLICATION_ID = 0x50445031  # "PDP1"
 NAME = "registry.db"
@@ -53,13 +53,14 @@ class Registry:
     def open(cls, data_dir: str) -> Registry:
         """Open for writing, creating or migrating as needed. Raises RegistryError and leaves the file alone when it cannot be trusted."""
         path = os.path.join(data_dir, NAME)
-        if not os.path.exists(path):
-            _create(path)
-        elif os.path.getsize(path) == 0 and not _has(path + "-wal") and _has(os.path.join(data_dir, "store")):
+        there = os.path.exists(path)
+        if not (there and (_has(path) or _has(path + "-wal"))) and _has(os.path.join(data_dir, "store")):
             raise RegistryError(
-                "The registry is empty although the store is not: it was cut off or overwritten.",
+                f"The registry is {'empty' if there else 'missing'} although the store is not: it was cut off, overwritten or deleted.",
                 "Restore registry.db from a backup, or move the store away to start anew.",
             )
+        if not there:
+            _create(path)
         elif (beside := cls.read(data_dir)) is not None:  # looked at without being able to touch it
             beside.close()
         return _opened(path)
@@ -70,18 +71,15 @@ class Registry:
         path = os.path.join(data_dir, NAME)
         if not _has(path):
             return None
-        try:
-            registry = cls(_connect(f"file:{_quoted(path)}?mode=ro"))
-        except sqlite3.DatabaseError as error:
-            raise _broken(error) from None
-        try:
-            version = registry._check()
-        except sqlite3.DatabaseError as error:
-            registry.close()
-            raise _broken(error) from None
-        except RegistryError:
-            registry.close()
-            raise
+        # beside nobody, a folder that cannot be written offers no place for SQLite's own shared memory
+        alone = not os.access(data_dir, os.W_OK) and not os.path.exists(path + "-wal")
+        with telling():
+            registry = cls(_connect(f"file:{_quoted(path)}?mode=ro" + "&immutable=1" * alone))
+            try:
+                version = registry._check()
+            except BaseException:
+                registry.close()
+                raise
         if version == 0:  # a run was killed before its first transaction: there is no registry yet
             registry.close()
             return None
@@ -91,30 +89,38 @@ class Registry:
         self.db.close()
 
     @contextmanager
-    def atomic(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, on disk when the block has ended (WAL, synchronous=FULL); all of it or nothing."""
-        try:
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.db
-            except BaseException:
-                self.db.execute("ROLLBACK")
-                raise
-            self._commit()
-        except sqlite3.OperationalError as error:
-            raise StoreError(
-                f"The registry could not be written: {error}.", "Free disk space or mend permissions, then run again."
-            ) from None
-        except sqlite3.DatabaseError as error:
-            raise _broken(error) from None
+    def atomic(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction, all of it or nothing; on disk when the block has ended (WAL, synchronous=FULL).
 
-    def _commit(self) -> None:
-        try:
-            self.db.execute("COMMIT")
-        except sqlite3.Error:
-            if self.db.in_transaction:
-                self.db.execute("ROLLBACK")
-            raise
+        One that is not `durable` survives the death of this process, and a power cut once the next durable one is on disk.
+        """
+        with telling():
+            try:
+                self.db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self.db.execute("BEGIN IMMEDIATE")
+                yield self.db
+                self.db.execute("COMMIT")
+            except BaseException:  # a signal, too, wherever it strikes
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+
+    def refuse_damaged(self) -> None:
+        """Raise RegistryError unless SQLite finds the file sound. To be asked before anything is deleted on the registry's word."""
+        with telling():
+            found = self.db.execute("PRAGMA quick_check(1)").fetchone()
+            if found != ("ok",) or self.db.execute("PRAGMA foreign_key_check").fetchone():
+                raise _broken("its pages do not fit together")
+
+    def misdeclared(self) -> list[str]:
+        """Tables, indexes and triggers that are not as the migrations make them; none are judged in a registry of an older program."""
+        if self._check() != LATEST:
+            return []
+        new = Registry(sqlite3.connect(":memory:", isolation_level=None))
+        new.prepare()
+        ours, theirs = (set(r.db.execute("SELECT name, type, tbl_name, sql FROM sqlite_master")) for r in (self, new))
+        new.close()
+        return sorted({name for name, *_ in ours ^ theirs})
 
     def state(self) -> dict[str, Committed]:
         """The attempt in force per node, with its outputs: all a run needs to know to skip."""
@@ -126,7 +132,7 @@ class Registry:
         """Earlier attempts of `node` with this very input hash, newest first."""
         rows = self.db.execute(
             _SELECT_COMMITTED + "FROM attempt a" + _JOIN_OUTPUTS + "WHERE a.node = ? AND a.input_hash = ? "
-            "AND a.state IN ('committed', 'accepted') ORDER BY a.started_at DESC",
+            "AND a.state IN ('committed', 'accepted') ORDER BY a.rowid DESC",  # clocks jump; row numbers grow
             (node, input_hash),
         )
         return list(_grouped(rows, key=0).values())
@@ -141,7 +147,16 @@ class Registry:
         import json
 
         row = self.db.execute("SELECT leaves FROM identity WHERE id = ?", (identity_id,)).fetchone()
-        return json.loads(row[0]) if row else []
+        try:
+            return json.loads(row[0]) if row else []
+        except ValueError:  # damaged; only explanations rest on it, and `verify` tells
+            return []
+
+    def texts(self) -> list[str]:
+        """Digests of the symbols whose source is kept; none in a registry that an older program has made."""
+        if self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'source_text'").fetchone() is None:
+            return []
+        return [digest for (digest,) in self.db.execute("SELECT digest FROM source_text")]
 
     def prepare(self) -> None:
         """Set the connection up for writing and bring the schema up to date, each migration in its own transaction."""
@@ -171,7 +186,7 @@ class Registry:
         return version
 
 
-LATEST = 1
+LATEST = 2
 _SELECT_COMMITTED = (
     "SELECT a.id, a.node, a.input_hash, a.code_id, a.settings_id, a.environment_id, "
     "o.role, f.id, f.name, f.version, f.sha256, f.size, f.rows, f.path, f.created_at "
@@ -186,6 +201,8 @@ def _grouped(rows: sqlite3.Cursor, key: int = 1) -> dict[str, Committed]:
         if attempt is None:
             attempt = found[row[key]] = Committed(row[0], row[1], row[2], row[3], row[4], row[5], [])
         if row[6] is not None:
+            if type(row[9]) is not int or type(row[11]) is not int or not row[8] or not row[13]:
+                raise _broken("a row holds what it cannot")
             attempt.outputs.append((row[6], Artifact(*row[7:])))
     return found
 
@@ -200,24 +217,22 @@ def sync_folder(path: str) -> None:
 
 
 def _opened(path: str) -> Registry:
-    registry = Registry(_connect(f"file:{_quoted(path)}"))
-    try:
-        registry.prepare()
-    except sqlite3.DatabaseError as error:
-        registry.close()
-        raise _broken(error) from None
-    except PDPError:
-        registry.close()
-        raise
+    with telling():
+        registry = Registry(_connect(f"file:{_quoted(path)}"))
+        try:
+            registry.prepare()
+        except BaseException:
+            registry.close()
+            raise
     return registry
 
 
 def _create(path: str) -> None:
-    """Make an empty registry whole or not at all: a reader never meets one that is being made."""
+    """Make an empty registry whole or not at all: a reader never meets one that is being made, and a log of another is not read into it."""
     tmp = path + ".tmp"
-    for side in ("", "-journal", "-wal", "-shm"):
+    for left in (tmp, tmp + "-journal", tmp + "-wal", tmp + "-shm", path + "-wal", path + "-shm"):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(tmp + side)
+            os.unlink(left)
     fd = os.open(tmp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         _checkpointed(_opened(tmp))
@@ -276,5 +291,23 @@ def _quoted(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def _broken(error: sqlite3.DatabaseError) -> RegistryError:
-    return RegistryError(f"The registry cannot be used: {error}.", "Restore registry.db from a backup; it has not been touched.")
+@contextmanager
+def telling() -> Iterator[None]:
+    """SQLite's errors, wherever they surface, as sentences: the disk's (StoreError) or the file's own (RegistryError)."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSALS:
+            mend = "Free disk space or mend permissions, then run again."
+            raise StoreError(f"The registry could not be read or written: {error}.", mend) from None
+        raise _broken(str(error)) from None
+    except UnicodeDecodeError:
+        raise _broken("it holds a text that is none") from None
+
+
+_REFUSALS = frozenset((3, 5, 6, 7, 8, 10, 13, 14, 22, 23))
+"""PERM, BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN, NOLFS, AUTH: what is around the file is at fault, not the file."""
+
+
+def _broken(why: str) -> RegistryError:
+    return RegistryError(f"The registry cannot be used: {why}.", "Restore registry.db from a backup.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from config.errors import UsageError
-from pipeline.dag import Dag
+from pipeline.tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pipeline.dag import Dag
 
 
 class Selection(NamedTuple):
@@ -22,8 +24,8 @@ class Selection(NamedTuple):
     """Nodes that run in any case; `()` means all of them."""
 
     def forces(self, node: str) -> bool:
-        """Whether this node runs in any case."""
-        return self.force is not None and (not self.force or node in self.force)
+        """Whether this node runs in any case, or the node it is a part of."""
+        return self.force is not None and (not self.force or node in self.force or node.partition("[")[0] in self.force)
 
 
 class Modes(NamedTuple):
@@ -43,6 +45,8 @@ class Modes(NamedTuple):
             raise UsageError(
                 f"Stage {dag.stages[first]!r} comes after stage {dag.stages[last]!r}.", "Start with the earlier one."
             )
+        for stage in selection.hold_stages:
+            dag.stage_index(stage)
         hold = {dag.node(n).name for n in selection.hold_nodes}
         for name in selection.force or ():
             dag.node(name)
@@ -51,4 +55,13 @@ class Modes(NamedTuple):
             index = dag.stage_index(node.stage)
             if index <= last:
                 (held if index < first or node.stage in selection.hold_stages or node.name in hold else looked).add(node.name)
-        return cls(looked, held)
+        return cls(looked, _offering(dag, looked, held, first) if first else held)
+
+
+def _offering(dag: Dag, looked: set[str], held: set[str], first: int) -> set[str]:
+    """The held nodes without those of earlier stages that nothing looked at rests on: they may never have run."""
+    wanted = set(looked)
+    for name in reversed(dag.order):
+        if name in wanted:
+            wanted.update(dag.upstream[name])
+    return {n for n in held if n in wanted or dag.stage_index(dag.nodes[n].stage) >= first}

@@ -7,6 +7,7 @@ that people open (`processed/merged/…csv`) are links, refreshed after a commit
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import unicodedata
@@ -32,6 +33,7 @@ def refuse_unsafe(name: str) -> None:
         and unicodedata.normalize("NFC", name) == name
         and parts[0] not in _RESERVED
         and not parts[0].startswith(".")
+        and not name.endswith(TMP)
     )
     if not safe:
         raise StoreError("A file has a name that is not safe to keep.", "Rename it: plain letters, digits, dots and dashes.")
@@ -42,6 +44,7 @@ class Store:
 
     def __init__(self, data_dir: str) -> None:
         self.root = data_dir
+        self._rooted: set[str] = set()
 
     def path(self, relative: str) -> str:
         """Absolute path of a stored version."""
@@ -61,19 +64,41 @@ class Store:
     def adopt(self, tmp: str, relative: str) -> str:
         """Give a finished temporary file its immutable name and make the name durable. Gives the absolute path."""
         final = self.path(relative)
-        os.replace(tmp, final)
+        try:
+            os.replace(tmp, final)
+        except IsADirectoryError:  # what stands there is no version of ours
+            shutil.rmtree(final)
+            os.replace(tmp, final)
         folder = os.path.dirname(final)
         sync_folder(folder)
-        if "/v1-" in relative:  # the folder itself may be new
-            while len(folder) > len(self.root):
-                folder = os.path.dirname(folder)
-                sync_folder(folder)
+        if len(os.listdir(folder)) == 1:  # the folder itself may be new
+            self._sync_above(folder)
         return final
+
+    def _sync_above(self, folder: str) -> None:
+        """Make a new folder's own name durable, and once for each the names of those it stands in."""
+        parent = os.path.dirname(folder)
+        sync_folder(parent)
+        while len(parent) > len(self.root) and parent not in self._rooted:
+            self._rooted.add(parent)
+            parent = os.path.dirname(parent)
+            sync_folder(parent)
+
+    def target(self, artifact: Artifact) -> str:
+        """Where the plain name leads, seen from the folder it stands in."""
+        return "../" * artifact.name.count("/") + artifact.path
+
+    def is_linked(self, artifact: Artifact) -> bool:
+        """Whether the plain name is a link to this version."""
+        try:
+            return os.readlink(os.path.join(self.root, artifact.name)) == self.target(artifact)
+        except OSError:
+            return False
 
     def show(self, artifact: Artifact) -> None:
         """Make the plain name mean this version, if it does not already."""
         view = os.path.join(self.root, *artifact.name.split("/"))
-        target = os.path.relpath(self.path(artifact.path), os.path.dirname(view))
+        target = self.target(artifact)
         if not _shows(view, target):
             _replace_view(view, target)
 
@@ -86,7 +111,7 @@ class Store:
     def shows(self, artifact: Artifact) -> bool:
         """Whether the plain name already means this version."""
         view = os.path.join(self.root, *artifact.name.split("/"))
-        return _shows(view, os.path.relpath(self.path(artifact.path), os.path.dirname(view)))
+        return _shows(view, self.target(artifact))
 
     def hide(self, name: str) -> None:
         """Take a plain name away; only ever a view, never a stored version."""
@@ -98,14 +123,15 @@ class Store:
     def views_below(self, prefix: str) -> Iterator[str]:
         """Names of the links into the store that stand at or below a plain name; other people's links are theirs."""
         base = os.path.join(self.root, *prefix.strip("/").split("/"))
-        found = [base] if os.path.islink(base) else [os.path.join(f, n) for f, _, names in os.walk(base) for n in names]
+        below = os.walk(base, onerror=_unless_gone)
+        found = [base] if os.path.islink(base) else [os.path.join(f, n) for f, _, names in below for n in names]
         for path in found:
             if os.path.islink(path) and FOLDER in os.readlink(path).split(os.sep):
                 yield os.path.relpath(path, self.root).replace(os.sep, "/")
 
     def stored(self) -> Iterator[str]:
-        """Relative paths of everything that lies in the store."""
-        for folder, _, files in os.walk(os.path.join(self.root, FOLDER)):
+        """Relative paths of everything that lies in the store. Raises OSError for a folder that cannot be looked into."""
+        for folder, _, files in os.walk(os.path.join(self.root, FOLDER), onerror=_unless_gone):
             for file in files:
                 yield os.path.relpath(os.path.join(folder, file), self.root).replace(os.sep, "/")
 
@@ -142,13 +168,25 @@ def _replace_view(view: str, target: str) -> None:
         os.unlink(tmp)
     try:
         os.symlink(target, tmp)
-    except OSError:
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
         shutil.copy2(os.path.join(os.path.dirname(view), target), tmp)
     try:
         os.replace(tmp, view)
     except OSError:
         os.unlink(tmp)
         raise
+
+
+_NO_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
+"""What a file system without links answers; a full disk or a lost permission is no reason for a copy."""
+
+
+def _unless_gone(error: OSError) -> None:
+    """What cannot be listed must not count as empty."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _links_work(folder: str) -> bool:

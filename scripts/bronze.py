@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any
 
 from config.errors import WarehouseError
-from scripts.inspect import Answer
+from scripts.answer import Answer
 from scripts.project import Project
 
 
@@ -30,10 +31,22 @@ def problems(project: Project) -> list[str]:
         return [str(error)]
 
 
-def status(project: Project) -> Answer:
-    """Tables, rows, partitions, dead letters and loads."""
+def answer(project: Project, options: Namespace) -> Answer:
+    """`bronze status`: tables, rows, partitions, dead letters and loads."""
+    from warehouse.bronze.server import exists
     from warehouse.bronze.status import status as read
 
+    if not project.settings["database"] and not exists(project.data_dir):
+        nothing: dict[str, Any] = {
+            "database": "embedded",
+            "server_version": None,
+            "tables": [],
+            "rows": 0,
+            "dead_letters": 0,
+            "loads": 0,
+            "bytes": 0,
+        }
+        return Answer(nothing, "There is no bronze database yet: python main.py")
     data = read(_settings(project))
     lines = [f"{'table':<28}{'rows':>12}{'partitions':>12}{'dead letters':>14}"]
     lines += [

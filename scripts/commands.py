@@ -13,6 +13,26 @@ from config.sources import SOURCES
 from pipeline import Selection
 from scripts.project import Project, open_project
 
+ANSWERS = {
+    "plan": "scripts.inspect:plan",
+    "explain": "scripts.explain:explain",
+    "status": "scripts.status:status",
+    "graph": "scripts.graph:graph",
+    "lineage": "scripts.lineage:lineage",
+    "diff": "scripts.diff:diff",
+    "trace": "scripts.trace:trace",
+    "history": "scripts.history:history",
+    "runs": "scripts.history:runs",
+    "report": "scripts.report:report",
+    "openlineage": "scripts.openlineage:openlineage",
+    "verify": "scripts.inspect:verify",
+    "accept": "scripts.keeping:accept",
+    "gc": "scripts.keeping:gc",
+    "source": "scripts.sources:answer",
+    "bronze": "scripts.bronze:answer",
+}
+"""Command → the function that answers it: (project, options) → Answer. Imported only when it is asked for."""
+
 
 def dispatch(options: argparse.Namespace) -> int:
     """Run the parsed command; gives the exit code."""
@@ -27,26 +47,12 @@ def dispatch(options: argparse.Namespace) -> int:
 
 
 def _answer(project: Project, options: argparse.Namespace) -> int:
-    from scripts import inspect
+    import importlib
 
-    if options.command == "plan":
-        answer = inspect.plan(project, _selection(project, options))
-    elif options.command == "status":
-        answer = inspect.status(project)
-    elif options.command == "lineage":
-        answer = inspect.lineage(project, options.artifact, options.up, options.down)
-    elif options.command == "verify":
-        answer = inspect.verify(project)
-    elif options.command == "bronze":
-        from scripts.bronze import status
-
-        answer = status(project)
-    else:
-        from scripts.sources import check, listed
-
-        answer = listed(project) if options.action == "list" else check(project, options.sources)
+    module, _, function = ANSWERS[options.command].partition(":")
+    answer = getattr(importlib.import_module(module), function)(project, options)
     print(json.dumps(answer.data) if options.json else answer.text)
-    return answer.exit_code
+    return int(answer.exit_code)
 
 
 def _run(project: Project, options: argparse.Namespace) -> int:
@@ -54,30 +60,31 @@ def _run(project: Project, options: argparse.Namespace) -> int:
         raise UsageError("--raw goes with --clean.", "Write --clean --raw to remove raw artifacts too.")
     if options.clean:
         return _clean(project, options)
-    selection = _selection(project, options)
     if options.dry_run:
-        from scripts.inspect import plan
-
-        answer = plan(project, selection)
-        print(json.dumps(answer.data) if options.json else answer.text)
-        return answer.exit_code
-    return _execute(project, selection, options)
+        options.command = "plan"
+        return _answer(project, options)
+    return _execute(project, asked_for(project, options), options)
 
 
 def _execute(project: Project, selection: Selection, options: argparse.Namespace) -> int:
     from scripts import summary
     from scripts.events import listener
 
+    fresh = not os.path.isdir(project.data_dir)
     _keep_private(project.data_dir)
     tell = listener(str(project.settings["log_level"]))
     try:
-        run = project.pipeline.run(selection, options.jobs, tell)
+        run = project.pipeline.run(selection, options.jobs, tell, options.executor, options.strict)
     finally:
         tell.close()
+    if fresh:
+        open_project()  # now there is a place to keep the validated settings in
     if any(o.stage == "bronze" and o.action in {"ran", "failed"} for o in run.outcomes):
         from scripts.bronze import leave
 
         leave(project)
+    if any(o.action in {"ran", "restored", "failed"} for o in run.outcomes):
+        _tell_lineage(project, run.run_id)
     if options.debug:
         for outcome in run.outcomes:
             print(outcome.details, end="", file=sys.stderr)
@@ -86,6 +93,13 @@ def _execute(project: Project, selection: Selection, options: argparse.Namespace
     else:
         print(summary.text(run, project))
     return 1 if run.status == "failed" else 0
+
+
+def _tell_lineage(project: Project, run_id: str) -> None:
+    if project.settings["openlineage_url"] or project.settings["openlineage_file"]:
+        from scripts.openlineage import after_run
+
+        after_run(project, run_id)
 
 
 def _clean(project: Project, options: argparse.Namespace) -> int:
@@ -103,15 +117,19 @@ def _clean(project: Project, options: argparse.Namespace) -> int:
     for artifact in gone if options.dry_run else []:
         print(f"  {artifact.name}@v{artifact.version}")
     verb = "would go" if options.dry_run else "removed"
-    print(f"{len(gone)} stored versions {verb}, {size / 1e6:.1f} MB. Bronze rows stay; the inbox is never touched.")
+    from scripts.words import counted, sized
+
+    print(f"{counted(len(gone), 'stored version')} {verb}, {sized(size)}. Bronze rows stay; the inbox is never touched.")
     return 0
 
 
-def _selection(project: Project, options: argparse.Namespace) -> Selection:
+def asked_for(project: Project, options: argparse.Namespace) -> Selection:
+    """What the command line asks of the engine. Raises UsageError for what is not there."""
     if options.only_stage and (options.start_stage or options.until_stage):
         raise UsageError("--only-stage stands alone.", "Use either it, or --start-stage and --until-stage.")
     if options.resume and (earlier := _unfinished(project)):
         return earlier
+    _refuse_misplaced(options)
     force = options.force
     return project.selection(
         list(options.sources),
@@ -123,11 +141,24 @@ def _selection(project: Project, options: argparse.Namespace) -> Selection:
     )
 
 
+def _refuse_misplaced(options: argparse.Namespace) -> None:
+    """A command that does not come first, or is misspelt, is not a source that is not there."""
+    for name in options.sources:
+        if name in ANSWERS:
+            raise UsageError(f"{name!r} is a command, and a command comes first.", f"Write: python main.py {name} …")
+        if name not in SOURCES and options.command == "run" and not options.dry_run:
+            from pipeline.answers.lineage import closest
+
+            near = ["--help"] if name == "help" else closest(name, [*ANSWERS, *SOURCES], 0.7)
+            if near:
+                raise UsageError(f"There is no command or source named {name!r}.", f"Did you mean {' or '.join(near)}?")
+
+
 def _unfinished(project: Project) -> Selection | None:
     """What the last run was asked for, if it did not succeed; nodes it had forced and finished are not forced again."""
     with project.pipeline.reading() as registry:
         row = (
-            registry.db.execute("SELECT id, status, selection FROM run ORDER BY started_at DESC LIMIT 1").fetchone()
+            registry.db.execute(f"SELECT id, status, selection FROM run {_HOUSEKEEPING} ORDER BY rowid DESC LIMIT 1").fetchone()
             if registry
             else None
         )
@@ -143,6 +174,9 @@ def _unfinished(project: Project) -> Selection | None:
     known = project.pipeline.dag.nodes
     asked["hold_nodes"] = tuple(n for n in asked["hold_nodes"] if n in known)
     return Selection(**asked)
+
+
+_HOUSEKEEPING = "WHERE json_type(selection, '$.accept') IS NULL AND json_type(selection, '$.gc') IS NULL"
 
 
 def _keep_private(data_dir: str) -> None:

@@ -1,96 +1,53 @@
-"""The reading commands: plan, status, lineage, verify. Each gives a JSON object and the text a person reads."""
+"""The reading commands: plan and verify. Each gives a JSON object and the text a person reads."""
 
 from __future__ import annotations
 
-import time
-from typing import Any, NamedTuple
+from argparse import Namespace
+from collections import Counter
+from typing import Any
 
-from pipeline import Selection
-from pipeline.lineage import Step, downstream, find, upstream
-from pipeline.status import status as engine_status
+from pipeline.answers.changes import Change
+from pipeline.answers.forecast import Forecast
+from scripts.answer import Answer
+from scripts.changes import change_lines
 from scripts.project import Project
+from scripts.words import counted
 
 
-class Answer(NamedTuple):
-    """What a command prints and how it ends."""
+def plan(project: Project, options: Namespace) -> Answer:
+    """What a run would do, and why. A node that is not looked at has `held` in JSON; its action is `skip`."""
+    from scripts.commands import asked_for
 
-    data: dict[str, Any]
-    text: str
-    exit_code: int = 0
-
-
-def plan(project: Project, selection: Selection) -> Answer:
-    """What a run would do, and why."""
-    found = project.pipeline.plan(selection)
-    data = {
-        "nodes": [
-            {"node": f.node, "stage": f.stage, "action": f.action, "reasons": [r._asdict() for r in f.reasons]} for f in found
-        ]
-    }
+    found = project.pipeline.plan(asked_for(project, options))
     lines = []
     for f in found:
-        lines.append(f"  {f.action:<8} {f.node}")
-        lines += [f"           {r.kind}: {r.name}{f' – {r.detail}' if r.detail else ''}" for r in f.reasons[:6]]
-        if len(f.reasons) > 6:
-            lines.append(f"           … and {len(f.reasons) - 6} more")
-    moving, held = sum(f.action != "skip" for f in found), sum(f.held for f in found)
-    unseen = f" {held} are not looked at." if held else ""
-    lines.append(
-        f"{moving} of {len(found) - held} nodes would run.{unseen}"
-        if moving
-        else f"Nothing to do among {len(found) - held} nodes.{unseen}"
-    )
-    return Answer(data, "\n".join(lines))
+        lines.append(f"  held     {f.node}  not looked at" if f.held else f"  {f.action:<8} {f.node}")
+        lines += change_lines(f.changes or [Change(*reason) for reason in f.reasons], "           ", shown=6, diffs=False)
+    return Answer({"nodes": [_node(f) for f in found]}, "\n".join([*lines, _counts(found)]))
 
 
-def status(project: Project) -> Answer:
-    """What is in force."""
-    with project.pipeline.reading() as registry:
-        data = engine_status(registry)
-    if not data["nodes"]:
-        return Answer(data, "Nothing has run yet: python main.py")
-    lines = [f"{'node':<34}{'state':<11}{'rows':>10}{'seconds':>9}  {'when':<17}outputs"]
-    for n in data["nodes"]:
-        made = ", ".join(f"{o['name'].rpartition('/')[2]}@v{o['version']}" for o in n["outputs"][:3])
-        more = f" +{len(n['outputs']) - 3}" if len(n["outputs"]) > 3 else ""
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(n["started_at"]))
-        rows = f"{n['rows']:,}" if n["rows"] is not None else ""
-        lines.append(f"{n['node']:<34}{n['state']:<11}{rows:>10}{n['seconds'] or 0:>9.2f}  {when:<17}{made}{more}")
-        if n["error"]:
-            lines.append(f"    {n['error']}")
-    return Answer(data, "\n".join(lines))
+def _node(f: Forecast) -> dict[str, Any]:
+    told = {"node": f.node, "stage": f.stage, "action": f.action, "reasons": [r._asdict() for r in f.reasons]}
+    return told | {"held": True} if f.held else told
 
 
-def lineage(project: Project, artifact: str, up: bool, down: bool) -> Answer:
-    """Where an artifact comes from (`up`) and what was made of it (`down`); both when neither is asked for."""
-    with project.pipeline.reading() as registry:
-        ident, name, version, sha, size, rows, path, created_at, node, run_id = find(registry, artifact)
-        assert registry is not None
-        above = upstream(registry, ident) if up or not down else []
-        below = downstream(registry, ident) if down or not up else []
-    data = {
-        "artifact": name,
-        "version": version,
-        "sha256": sha,
-        "size": size,
-        "rows": rows,
-        "path": path,
-        "created_at": created_at,
-        "node": node,
-        "run_id": run_id,
-        "up": [s._asdict() for s in above],
-        "down": [s._asdict() for s in below],
+def _counts(found: list[Forecast]) -> str:
+    """How many of what is shown would do what."""
+    counts = Counter("held" if f.held else f.action for f in found)
+    if set(counts) <= {"skip", "held"}:
+        unseen = f"; {counts['held']:,} not looked at" if counts["held"] else ""
+        return f"Nothing to do: {counted(counts['skip'], 'node')} up to date{unseen}."
+    words = {
+        "run": "would run",
+        "restore": "would come back",
+        "blocked": "blocked",
+        "skip": "up to date",
+        "held": "not looked at",
     }
-    lines = [
-        f"{name}@v{version}  {sha[:16]}  {size:,} bytes{f'  {rows:,} rows' if rows is not None else ''}",
-        f"  made by {node}",
-    ]
-    lines += ["", "made from"] * bool(above) + [_step(s) for s in above]
-    lines += ["", "used for"] * bool(below) + [_step(s) for s in below]
-    return Answer(data, "\n".join(lines))
+    return ", ".join(f"{counts[action]:,} {said}" for action, said in words.items() if counts[action]) + "."
 
 
-def verify(project: Project) -> Answer:
+def verify(project: Project, options: Namespace) -> Answer:
     """Every artifact, the registry, the views and the bronze ledger."""
     from scripts.bronze import problems as bronze_problems
 
@@ -98,8 +55,3 @@ def verify(project: Project) -> Answer:
     data = {"ok": not problems, "problems": problems}
     text = "\n".join(problems) if problems else "All is well: every artifact has the bytes that were committed."
     return Answer(data, text, 1 if problems else 0)
-
-
-def _step(step: Step) -> str:
-    version = f"@v{step.version}" if step.version is not None else ""
-    return f"{'  ' * step.depth}{step.name}{version}  {step.sha256[:12]}  {step.node}"

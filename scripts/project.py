@@ -10,7 +10,7 @@ from config.errors import SettingsError, UsageError
 from config.snapshot import NodeSettings, node_settings
 from config.sources import SOURCES, Source
 from pipeline import Pipeline, Selection
-from pipeline.files import below
+from pipeline.listing import below
 from pipeline.node import Node
 from pipeline.nodes import STAGES, nodes
 from pipeline.registry import Registry

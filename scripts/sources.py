@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any
 
 from config.errors import PDPError, UsageError
 from config.sources import SOURCES
-from pipeline.files import below
-from pipeline.worker import load
-from scripts.inspect import Answer
+from pipeline.listing import below
+from pipeline.work.calls import load
+from scripts.answer import Answer
 from scripts.project import Project
+
+
+def answer(project: Project, options: Namespace) -> Answer:
+    """`source list|check`."""
+    return listed(project) if options.action == "list" else check(project, options.sources)
 
 
 def listed(project: Project) -> Answer:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from config.sources import SOURCES
-from pipeline.orchestrator import Outcome, Run
+from pipeline.outcome import Outcome, Run
+from scripts.looks import printable
 from scripts.project import Project
+from scripts.words import counted
 
 _TABLE = "processed/merged/merged_daily_metrics.csv"
 
@@ -42,6 +44,7 @@ def text(run: Run, project: Project) -> str:
     lines = [_headline(run, project), *_failures(run.outcomes)]
     if any(o.action in {"ran", "restored"} for o in run.outcomes):
         lines += ["", *_stages(run.outcomes), *_refused(run.outcomes, project), *_findings(run.outcomes)]
+        lines += _unusual(run, project)
     lines += _warnings(run.outcomes)
     lines += [f"  ! {_stray(name)}" for name in project.strays]
     lines += ["", *_places(project), *_advice(run, project)]
@@ -50,12 +53,12 @@ def text(run: Run, project: Project) -> str:
 
 def _headline(run: Run, project: Project) -> str:
     actions = Counter(o.action for o in run.outcomes)
-    whose = "the shipped examples" if project.examples else f"{len(project.sources)} source{'s' * (len(project.sources) != 1)}"
+    whose = "the shipped examples" if project.examples else f"{counted(len(project.sources), 'source')}"
     held = sum(o.held for o in run.outcomes)
     if set(actions) <= {"skipped"}:
         if held:
             looked = len(run.outcomes) - held
-            return f"Nothing to do among the {looked} node{'s' * (looked != 1)} looked at; {held} not looked at ({run.seconds:.2f} s)."
+            return f"Nothing to do among the {counted(looked, 'node')} looked at; {held} not looked at ({run.seconds:.2f} s)."
         return f"Nothing to do: all {len(run.outcomes)} nodes over {whose} are up to date ({run.seconds:.2f} s)."
     actions["skipped"] -= held
     actions["not looked at"] = held
@@ -119,6 +122,18 @@ def _findings(outcomes: Iterable[Outcome]) -> list[str]:
     return ["", "  Worth knowing:", *lines] if lines else []
 
 
+def _unusual(run: Run, project: Project) -> list[str]:
+    """What is out of the ordinary in the nodes that ran, against their own past."""
+    if not any(o.action == "ran" for o in run.outcomes):
+        return []
+    from pipeline.answers.history import anomalies
+    from scripts.history import sentence
+
+    with project.pipeline.reading() as registry:
+        found = anomalies(registry, run.run_id)
+    return ["", "  Out of the ordinary:", *(f"    ! {sentence(a)}" for a in found)] if found else []
+
+
 def _where(finding: Mapping[str, Any]) -> str:
     """The place and the number of times; once in one place goes without saying."""
     where, count = finding.get("where", ""), finding.get("count", 0)
@@ -139,7 +154,7 @@ def _stray(folder: str) -> str:
 
     close = difflib.get_close_matches(folder.casefold(), SOURCES, 1)
     mend = f"Did you mean inbox/{close[0]}/?" if close else f"Sources are: {', '.join(SOURCES)}."
-    shown = "".join(c if c.isprintable() else "?" for c in folder)
+    shown = printable(folder)
     return f"inbox/{shown}/ is no source's folder: nothing in it is read. {mend}"
 
 

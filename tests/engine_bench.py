@@ -15,16 +15,24 @@ import json, sys
 sys.path[:0] = [{repo!r}, {root!r}, *{extra!r}]
 from pipeline import Node, Pipeline, Selection
 from config.errors import PDPError
+def plain(found):
+    if hasattr(found, "_asdict"):
+        return {{name: plain(value) for name, value in found._asdict().items()}}
+    if isinstance(found, dict):
+        return {{str(key): plain(value) for key, value in found.items()}}
+    return [plain(value) for value in found] if isinstance(found, (list, tuple)) else found
 def main():
     spec = json.load(sys.stdin)
     nodes = [Node(**{{k: tuple(v) if isinstance(v, list) else v for k, v in n.items()}}) for n in spec["nodes"]]
     try:
-        pipeline = Pipeline(nodes, spec["data"], spec["settings"], code_root={root!r})
+        pipeline = Pipeline(nodes, spec["data"], spec["settings"], roots=spec["roots"], code_root={root!r})
         selection = Selection(**{{k: tuple(v) if isinstance(v, list) else v for k, v in spec["selection"].items()}})
-        if spec["plan"]:
+        if spec["method"]:
+            print(json.dumps(plain(getattr(pipeline, spec["method"])(*spec["arguments"]))))
+        elif spec["plan"]:
             print(json.dumps([[f.node, f.action, [list(r) for r in f.reasons]] for f in pipeline.plan(selection)]))
         else:
-            run = pipeline.run(selection, spec["jobs"])
+            run = pipeline.run(selection, spec["jobs"], executor=spec["executor"], strict=spec["strict"])
             rows = [[o.node, o.action, [list(r) for r in o.reasons], o.error, o.details, list(o.warnings)] for o in run.outcomes]
             print(json.dumps(rows))
     except PDPError as error:
@@ -47,6 +55,8 @@ class Project:
         self.extra: list[str] = []
         self.env: dict[str, str] = {}
         self.flags: list[str] = []
+        self.strict = False
+        self.roots: dict[str, str] = {}
 
     def write(self, files: dict[str, str]) -> None:
         for name, text in files.items():
@@ -54,14 +64,25 @@ class Project:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, newline="")
 
-    def call(self, plan: bool = False, jobs: int = 1, **selection: Any) -> Any:
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """What the pipeline's method answers, as plain data: named tuples as objects."""
+        return self.call(method=method, arguments=arguments)
+
+    def call(
+        self, plan: bool = False, jobs: int = 1, executor: str = "", method: str = "", arguments: Any = (), **selection: Any
+    ) -> Any:
         spec = {
+            "method": method,
+            "arguments": list(arguments),
             "nodes": self.nodes,
             "data": str(self.data),
             "settings": self.settings,
             "selection": selection,
             "plan": plan,
             "jobs": jobs,
+            "executor": executor,
+            "strict": self.strict,
+            "roots": self.roots,
         }
         driver = self.root / "drive.py"
         text = _DRIVER.format(repo=str(REPO), root=str(self.root), extra=self.extra)

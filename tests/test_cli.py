@@ -136,6 +136,12 @@ def test_status_lineage_and_verify_answer(cli: Cli) -> None:
         (["--start-stage", "cooking"], "Stages are: ingestion"),
         (["--only-stage", "merge", "--until-stage", "bronze"], "--only-stage stands alone"),
         (["--force", "nosuch"], "There is no node named"),
+        (["pln"], "There is no command or source named 'pln'.\nDid you mean plan?"),
+        (["help"], "Did you mean --help?"),
+        (["--jobs", "2", "plan"], "a command comes first"),
+        (["plan", "nosuch"], "There is no source named 'nosuch'"),
+        (["--force", "merge.daily"], "Did you mean merge.daily_metrics?"),
+        (["explain", "merge.daily"], "Did you mean merge.daily_metrics?"),
         (["--raw"], "--raw goes with --clean"),
         (["lineage", "processed/merged/daily.csv"], "Did you mean"),
         (["source", "check", "nosuch"], "There is no source named"),
@@ -217,6 +223,44 @@ def test_every_stage_goes_with_every_stage_option(stage: str, option: str) -> No
 
 def test_options_before_a_command_are_understood(cli: Cli) -> None:
     assert json.loads(cli("--json", "plan").stdout)["nodes"]
+
+
+READING = [
+    "plan",
+    "status",
+    "graph",
+    "verify",
+    "gc --dry-run",
+    "--dry-run",
+    "--clean --dry-run",
+    "source list",
+    "runs",
+    "runs last",
+]
+READING += ["report", "openlineage", "lineage x", "history merge.daily_metrics", "explain merge.daily_metrics", "bronze status"]
+
+
+@pytest.mark.parametrize("command", READING)
+def test_who_only_reads_makes_no_data_directory_and_says_that_there_is_nothing(tmp_path: Path, command: str) -> None:
+    done = Cli(tmp_path / "data")(*command.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_without_the_marks_shows_question_marks(tmp_path: Path) -> None:
+    done = Cli(tmp_path)("graph", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0
+    assert "? merge.daily_metrics" in done.stdout
+
+
+def test_the_help_lists_the_commands_and_each_describes_itself() -> None:
+    import main
+
+    told = main._parser("run").format_help()
+    for command, words in main._COMMANDS.items():
+        assert re.search(rf"^  {command} +{re.escape(words)}$", told, re.MULTILINE), command
+        assert words[1:40] in " ".join(main._parser(command).format_help().split()), command
 
 
 def test_clean_takes_no_half_measures(cli: Cli) -> None:

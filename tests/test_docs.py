@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from config.sources import SOURCES
+from main import _COMMANDS
+from pipeline.dag import Dag
+from pipeline.nodes import STAGES, nodes
+from tests.test_graph import refuse_outside
+
 REPO = Path(__file__).resolve().parent.parent
 DOCS = [REPO / "README.md", *sorted((REPO / "docs").rglob("*.md")), REPO / "examples/README.md"]
 
@@ -32,16 +38,15 @@ def test_every_file_named_in_code_style_exists(path: Path) -> None:
 
 def test_docstrings_name_documents_that_exist() -> None:
     for path in REPO.rglob("*.py"):
-        if ".venv" not in path.parts and "tests" not in path.parts:
+        if not any(p.startswith(".") or p == "tests" for p in path.relative_to(REPO).parts):
             for name in re.findall(r"docs/[\w/-]+\.md", path.read_text()):
                 assert (REPO / name).exists(), f"{path.relative_to(REPO)}: {name}"
 
 
 def test_the_engine_runs_on_its_own_as_documented(tmp_path: Path) -> None:
     text = (REPO / "docs/engine.md").read_text()
-    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    assert code
-    function, _, rest = code[1].partition("nodes = ")
+    (code,) = [c for c in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Pipeline(nodes" in c]
+    function, _, rest = code.partition("nodes = ")
     (tmp_path / "words.py").write_text(function)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/in.txt").write_text("three small words")
@@ -57,3 +62,26 @@ def test_the_engine_runs_on_its_own_as_documented(tmp_path: Path) -> None:
 
 def test_the_shipped_examples_are_those_of_the_script() -> None:
     assert sorted(p.name for p in (REPO / "examples/inbox").iterdir()) == ["bp_csv", "google_sheets", "mi_fitness"]
+
+
+def test_the_picture_shows_every_step_of_the_shipped_example_and_stands_alone() -> None:
+    text = (REPO / "docs/pipeline.svg").read_text()
+    dag = Dag(nodes(SOURCES), STAGES)
+    titles = re.findall(r'class="card".*?<title>(\S+)', text)
+    assert titles == list(dag.order)
+    assert text.count("up to date ·") + text.count(">up to date<") == len(titles)
+    assert "prefers-color-scheme:dark" in text
+    refuse_outside(text)
+
+
+def test_every_command_is_documented() -> None:
+    text = (REPO / "docs/commands.md").read_text()
+    assert [c for c in _COMMANDS if f"| `{c} " not in text and f"| `{c}`" not in text] == []
+
+
+def test_every_question_of_the_readme_is_a_command_with_a_day_of_the_examples() -> None:
+    asked = re.findall(r"(?m)^python main\.py (\w+)", (REPO / "README.md").read_text())
+    assert {"trace", "explain", "plan", "status", "report", "verify"} <= set(asked)
+    assert set(asked) <= {*_COMMANDS, *SOURCES}
+    for day in re.findall(r"main\.py trace (\S+)", (REPO / "README.md").read_text()):
+        assert day.startswith("2025-"), day

@@ -9,8 +9,8 @@ import pytest
 
 from config.metrics import METRICS
 from processing.aggregators.categories import SCHEMES, names
-from processing.aggregators.choice import FATES, PARTS
 from processing.aggregators.columns import COLUMNS
+from processing.aggregators.fates import FATES, PARTS, WHY
 from processing.aggregators.home_protocol import PRESETS
 from processing.validators.verdicts import FLAGS, REASONS
 
@@ -40,6 +40,10 @@ def test_the_bounds_are_those_of_the_catalogue(name: str) -> None:
         "–".join(f"{bound:g}" if bound < 1e6 else str(bound) for bound in pair)
         for pair in (METRICS[name].reject, METRICS[name].warn)
     ]
+
+
+def test_every_fate_is_told_in_a_sentence() -> None:
+    assert set(WHY) == set(FATES)
 
 
 def test_validators_use_only_named_reasons_and_flags() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.engine_bench import Project
+from tests.engine_bench import REPO, Project
 
 CODE = """
 def first(inputs, outputs, settings):
@@ -233,6 +234,19 @@ def test_a_library_upgrade_runs_what_reaches_it(libraries: tuple[Project, Path],
         assert [name, "1.0 → 2.0"] in [r[1:] for r in found[2]]
 
 
+def test_a_library_in_a_folder_of_any_name_counts(tmp_path: Path) -> None:
+    site = tmp_path / "vendored"
+    distribution(site, "lib", "1.0")
+    project = Project(tmp_path / "p")
+    project.extra = [str(site)]
+    text = 'import lib\ndef run(inputs, outputs, settings):\n    with outputs.open("out") as out:\n        out.write(b"%d" % lib.V)\n'
+    project.write({"stage.py": text, "data/in.txt": "1"})
+    assert project.run() == {"n": "ran"}
+    assert project.run() == {"n": "skipped"}
+    distribution(site, "lib", "2.0")
+    assert project.run() == {"n": "ran"}
+
+
 def test_the_source_of_an_editable_install_counts(tmp_path: Path) -> None:
     site, source = tmp_path / "env" / "site-packages", tmp_path / "dev"
     distribution(site, "devlib", "1.0")
@@ -267,3 +281,40 @@ def test_a_shadowing_module_that_appears_runs_again(tmp_path: Path) -> None:
     project.write({"fast.py": "V = b'fast'\n"})
     assert project.run() == {"n": "ran"}
     assert project.output() == "fast"
+
+
+def test_a_root_given_relative_to_the_current_folder_is_decided_at_once_too(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("a")
+    os.utime(tmp_path / "in" / "a.txt", (1, 1))
+    (tmp_path / "stage.py").write_text(CODE)
+    script = (
+        f"import sys; sys.path[:0] = [{str(REPO)!r}, '.']\n"
+        "from pipeline import Node, Pipeline\n"
+        "node = Node('a', 's', 'stage:first', files={'in': 'in/a.txt'}, outputs={'out': 'a.txt'})\n"
+        "run = Pipeline([node], 'data', roots={'in': 'in'}).run()\n"
+        "print(run.outcomes[0].action, 'pipeline.planner' in sys.modules)\n"
+    )
+
+    def run() -> str:
+        done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert run() == "ran True"
+    time.sleep(2.1)  # what was just written is believed from then on
+    assert [run(), run()] == ["skipped True", "skipped False"]
+
+
+def test_all_of_a_named_root_is_read(tmp_path: Path) -> None:
+    node = {"name": "n", "stage": "s", "run": "stage:run", "files": {"in": "exports/**"}, "outputs": {"out": "out.txt"}}
+    project = Project(tmp_path, [node])
+    names = "[f.name for f in inputs.many('in')]"
+    text = (
+        f'def run(inputs, outputs, settings):\n    with outputs.open("out") as out:\n        out.write(repr({names}).encode())\n'
+    )
+    project.write({"stage.py": text, "elsewhere/a.txt": "a", "elsewhere/b/c.txt": "c"})
+    project.roots = {"exports": str(tmp_path / "elsewhere")}
+    assert project.run() == {"n": "ran"}
+    assert project.output() == "['exports/a.txt', 'exports/b/c.txt']"
+    project.write({"elsewhere/d.txt": "d"})
+    assert project.run() == {"n": "ran"}

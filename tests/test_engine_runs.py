@@ -409,6 +409,14 @@ def test_a_held_node_with_nothing_to_offer_blocks(project: Project) -> None:
     assert project.run(start_stage="b") == {"one": "blocked", "two": "blocked", "three": "blocked"}
 
 
+def test_a_stage_run_alone_needs_only_the_stages_it_rests_on(project: Project) -> None:
+    project.nodes = [*STAGED[:2], node("beside", stage="c", inputs={"x": "made/one.txt"})]
+    project.run(only_stage="a")
+    assert project.run(only_stage="c") == {"one": "skipped", "beside": "ran"}
+    assert project.run(only_stage="b") == {"one": "skipped", "two": "ran"}
+    assert project.run() == {"one": "skipped", "two": "skipped", "beside": "skipped"}
+
+
 def test_a_held_node_whose_bytes_were_damaged_blocks(project: Project) -> None:
     project.nodes = STAGED
     project.run()
@@ -490,7 +498,8 @@ def test_a_wrong_declaration_is_one_sentence_before_anything_runs(
     nodes: list[dict[str, Any]], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(PipelineError, match=words):
-        Pipeline([Node(**n) for n in nodes], str(tmp_path))
+        Pipeline([Node(**n) for n in nodes], str(tmp_path)).run()
+    assert not (tmp_path / "registry.db").exists()
 
 
 def test_an_unknown_stage_or_node_is_a_usage_error(project: Project) -> None:

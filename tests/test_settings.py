@@ -133,6 +133,7 @@ def test_the_shipped_yaml_holds_no_surprises() -> None:
 
 
 def snapshot(root: Path) -> dict[str, object]:
+    (root / "data").mkdir(exist_ok=True)  # who only reads settings makes no folder
     return dict(node_settings(str(root), [str(root / "settings.yaml")]).plain)
 
 

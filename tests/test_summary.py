@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config.errors import SettingsError
-from pipeline.orchestrator import Outcome, Run
+from pipeline.outcome import Outcome, Run
 from pipeline.registry import Artifact
 from scripts.project import Project, open_project
 from scripts.summary import text

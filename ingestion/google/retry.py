@@ -73,7 +73,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             moment = parsedate_to_datetime(text)
         except ValueError:
             return None
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - datetime.now(UTC).timestamp()
+        now = datetime.now(UTC)  # impure: how long to wait, not what comes of it
+        seconds = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
     return seconds if 0 < seconds < float("inf") else None
 
 

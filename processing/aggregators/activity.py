@@ -8,15 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from processing.aggregators.choice import (
-    ACCEPTED,
-    DAILY_TOTAL,
-    LOWER_PRIORITY,
-    NOT_WORN,
-    OTHER_DEVICE,
-    Priority,
-    of_best_source,
-)
+from processing.aggregators.choice import Priority, of_best_source
+from processing.aggregators.fates import ACCEPTED, DAILY_TOTAL, LOWER_PRIORITY, NOT_WORN, OTHER_DEVICE
 
 METRICS = ("steps", "distance", "active_energy")
 _HALF_HOUR = 1800 * 1_000_000

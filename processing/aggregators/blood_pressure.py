@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 
 from processing.aggregators.categories import categories
-from processing.aggregators.choice import ACCEPTED, DUPLICATE, NOT_DAILY, Priority, source_ranks
+from processing.aggregators.choice import Priority, source_ranks
+from processing.aggregators.fates import ACCEPTED, DUPLICATE, NOT_DAILY
 from processing.readings import Array
 
 TWIN_SECONDS = 120

@@ -14,29 +14,8 @@ import pyarrow as pa
 
 from config.metrics import METRICS, SOURCE_PRIORITY
 from config.tables import READINGS
+from processing.aggregators.fates import FATES, PARTS
 from processing.readings import Array, codes, numbers
-
-ACCEPTED = "accepted"
-DUPLICATE = "duplicate"
-"""Another source, or another record of this one, tells the same measurement or night."""
-LOWER_PRIORITY = "unused:lower_priority"
-"""Another source is believed first on this day."""
-DAILY_TOTAL = "unused:superseded_by_daily_total"
-"""The source gives the day's total itself."""
-SAMPLES = "unused:superseded_by_samples"
-"""The source gives samples; its own daily figure is not needed."""
-SESSIONS = "unused:superseded_by_sessions"
-"""The source gives sessions; its own daily figure is not needed."""
-LATER = "unused:superseded_by_later"
-"""A later reading of the day is the one that counts."""
-OTHER_DEVICE = "unused:other_device_had_more"
-"""Another device of the source recorded more in the same time; devices are never summed."""
-NOT_WORN = "unused:not_worn"
-"""A zero of a device that shows no sign of having been worn that day."""
-CLOCK_RESET = "unused:clock_reset"
-"""Its device had lost the clock, so its day is not known."""
-NOT_DAILY = "unused:not_in_daily_metrics"
-"""No column of the daily table is made of it."""
 
 CHOICES = pa.schema(
     [
@@ -72,22 +51,6 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
     frame["fate"] = pd.Categorical.from_codes(np.full(len(frame), len(FATES) - 1), categories=pd.Index(FATES, dtype="object"))
     frame["part"] = pd.Categorical.from_codes(np.full(len(frame), -1), categories=pd.Index(PARTS, dtype="object"))
     return frame
-
-
-FATES = (
-    ACCEPTED,
-    DUPLICATE,
-    LOWER_PRIORITY,
-    DAILY_TOTAL,
-    SAMPLES,
-    SESSIONS,
-    LATER,
-    OTHER_DEVICE,
-    NOT_WORN,
-    CLOCK_RESET,
-    NOT_DAILY,
-)
-PARTS = ("morning", "evening", "main", "nap")
 
 
 def source_ranks(rows: pd.DataFrame, priority: Priority, metric: str) -> pd.Series[Any]:

@@ -84,6 +84,9 @@ COLUMNS: tuple[Column, ...] = (
 
 SCHEMA = pa.schema([pa.field(c.name, c.type, nullable=c.name not in ("date", "sources", "missing_data_flag")) for c in COLUMNS])
 
+EXPECTED = ("systolic", "avg_hr", "total_duration", "steps")
+"""The columns `missing_data_flag` asks for."""
+
 GROUPS: dict[str, tuple[str, ...]] = {
     "blood_pressure": ("systolic", "diastolic", "pulse"),
     "heart_rate": ("heart_rate", "heart_rate_mean", "heart_rate_min", "heart_rate_max"),
@@ -96,6 +99,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "spo2": ("spo2",),
 }
 """The words of the column `sources` and the metrics each stands for."""
+
+
+def named(name: str) -> Column:
+    """The column of this name. Raises UsageError, which names the nearest, or the columns made of a metric of that name."""
+    found = next((c for c in COLUMNS if c.name == name), None)
+    if found is None:
+        import difflib
+
+        near = [c.name for c in COLUMNS if name in c.metrics] or difflib.get_close_matches(name, [c.name for c in COLUMNS], 3)
+        mend = f"Did you mean {' or '.join(near)}?" if near else f"Columns are: {', '.join(c.name for c in COLUMNS)}."
+        raise UsageError(f"The daily table has no column {name!r}.", mend)
+    return found
 
 
 def behind(name: str) -> Column:

@@ -17,15 +17,14 @@ from config.metrics import KINDS, METRICS
 from config.stage import Balance, Finding, Inputs, Outputs, Report
 from config.timezones import PersonZones
 from processing.aggregators import activity, blood_pressure, body, heart_rate, sleep
-from processing.aggregators.choice import ACCEPTED, CHOICES, CLOCK_RESET, FATES, Priority, frame_of
-from processing.aggregators.columns import COLUMNS, GROUPS, SCHEMA
+from processing.aggregators.choice import CHOICES, Priority, frame_of
+from processing.aggregators.columns import COLUMNS, EXPECTED, GROUPS, SCHEMA
+from processing.aggregators.events import marks
+from processing.aggregators.fates import ACCEPTED, CLOCK_RESET, FATES
 from processing.aggregators.home_protocol import PROTOCOL, protocol_weeks
 from processing.aggregators.spreadsheet import write_csv
 from processing.readings import Array, codes, has_flag, load, numbers, write
 
-MEDICATION = "medication start"
-"""The label of the day of the setting `med_start_date`."""
-_EXPECTED = ("systolic", "avg_hr", "total_duration", "steps")
 _EPOCH = date(1970, 1, 1)
 
 
@@ -87,7 +86,7 @@ def _daily_table(chosen: Chosen, settings: Mapping[str, Any]) -> tuple[pa.Table,
     table["date"] = days
     sources = _sources(frames)
     table["sources"] = [sources.get(day, "") for day in days]
-    table["missing_data_flag"] = table[list(_EXPECTED)].isna().any(axis=1)
+    table["missing_data_flag"] = table[list(EXPECTED)].isna().any(axis=1)
     labels, findings = _events(settings, days)
     table["event"] = [labels.get(day) for day in days]
     arrays = [_array(table[column.name], column.type) for column in COLUMNS]
@@ -120,11 +119,9 @@ def _source_text(by_metric: Mapping[str, set[str]]) -> str:
 
 def _events(settings: Mapping[str, Any], days: pd.Index[int]) -> tuple[dict[int, str], list[Finding]]:
     """Day → the labels of its events; a finding when an event lies on a day that has no row."""
-    marks = [(settings["med_start_date"], MEDICATION)] if settings["med_start_date"] else []
-    marks += [(event["date"], event["label"]) for event in settings["events"]]
     labels: dict[int, list[str]] = {}
-    for day, label in marks:
-        labels.setdefault((date.fromisoformat(day) - _EPOCH) // timedelta(days=1), []).append(label)
+    for mark in marks(settings):
+        labels.setdefault((date.fromisoformat(mark.day) - _EPOCH) // timedelta(days=1), []).append(mark.label)
     outside = sum(len(at) for day, at in labels.items() if day not in days)
     message = "Events lie on days without any reading, so the daily table does not show them."
     findings: list[Finding] = [{"code": "event_without_day", "message": message, "count": outside}] if outside else []

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from processing.aggregators.choice import ACCEPTED, LATER, LOWER_PRIORITY, SAMPLES, Priority, last_of_day, of_best_source
+from processing.aggregators.choice import Priority, last_of_day, of_best_source
+from processing.aggregators.fates import ACCEPTED, LATER, LOWER_PRIORITY, SAMPLES
 from processing.readings import Array
 
 GAP = 600

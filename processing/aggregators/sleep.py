@@ -14,17 +14,9 @@ import pandas as pd
 import pyarrow as pa
 
 from config.timezones import PersonZones
-from processing.aggregators.choice import (
-    ACCEPTED,
-    DUPLICATE,
-    LOWER_PRIORITY,
-    NOT_DAILY,
-    OTHER_DEVICE,
-    SESSIONS,
-    Priority,
-    source_ranks,
-)
+from processing.aggregators.choice import Priority, source_ranks
 from processing.aggregators.clock import iso_local
+from processing.aggregators.fates import ACCEPTED, DUPLICATE, LOWER_PRIORITY, NOT_DAILY, OTHER_DEVICE, SESSIONS
 from processing.readings import has_flag
 
 SAME_NIGHT = 0.1

@@ -257,6 +257,15 @@ class _Run:
             self.out.drop(row, "no_measurement")
 
 
+def metrics_of(raw: Mapping[str, Any], part: str | None) -> set[str]:
+    """Which metrics a record (or the part of it that was refused) speaks of; nothing for a record without any."""
+    key = str(raw.get("Key", raw.get("key", "")))
+    if key in _SLEEP_RANK or key in _OLDER_SLEEP or (key == "sleep" and "Tag" in raw):
+        return {"sleep_score"} if part == "sleep_score" else {name for name, m in METRICS.items() if m.kind == "sleep"}
+    fields = (*_DAY_FIELDS.get(key, ()), *_FIELDS.get(key, (0, ()))[1])
+    return {metric for name, metric in fields if part in (None, name)}
+
+
 def _measured(value: Mapping[str, Any], name: str, metric: str, refused: list[tuple[str, str | None]]) -> float | None:
     """A field's number; what is there but cannot be used is noted in `refused`."""
     raw = value.get(name)

@@ -151,7 +151,8 @@ def refused(error: psycopg.Error) -> WarehouseError:
 
 def pause(seconds: float) -> None:
     """Sleep that long and up to half of it more by chance: two clients do not knock in step."""
-    time.sleep(seconds * (1 + secrets.randbelow(1000) / 2000))
+    chance = secrets.randbelow(1000)  # impure: how long to wait, not what comes of it
+    time.sleep(seconds * (1 + chance / 2000))
 
 
 class _MissingError(WarehouseError):

@@ -40,7 +40,7 @@ class _Job:
     rows: int
     months: list[Any]
     constants: dict[str, Any]
-    load_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    load_id: uuid.UUID = field(default_factory=uuid.uuid4)  # impure: names one load in the ledger
 
 
 @dataclass
@@ -103,7 +103,7 @@ def _job(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> _Job:
         "lineage_source": f"ingestion.{source}.records",
         "lineage_timestamp": arrived,
         "lineage_metadata": json.dumps({"records_sha256": records.sha256}),
-        "started": datetime.now(UTC),
+        "started": datetime.now(UTC),  # impure: when the load was made is what the ledger keeps
         "steps": json.dumps([f"ingestion.{source}.extract", f"ingestion.{source}.records", f"bronze.{source}"]),
         "cap": artifacts.LETTER_CAP,
         "loader_version": LOADER_VERSION,

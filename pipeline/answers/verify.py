@@ -1,0 +1,96 @@
+"""Is everything as the registry says? Reads every byte, changes nothing, may run beside a run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+
+from pipeline import lock
+from pipeline.partitions import in_view
+from pipeline.registry import Registry
+from pipeline.store import TMP, Store
+
+
+def verify(registry: Registry | None, data_dir: str) -> list[str]:
+    """One sentence per problem; empty when all is well."""
+    try:
+        return _problems(registry, data_dir)
+    except OSError as error:
+        return [f"The data directory cannot be looked into: {error.strerror}."]
+
+
+def _problems(registry: Registry | None, data_dir: str) -> list[str]:
+    store = Store(data_dir)
+    busy = lock.is_held(data_dir)
+    stored = set(store.stored())  # listed before the registry is read: what is committed meanwhile is in both
+    if registry is None:
+        return [f"The store holds {len(stored)} files but there is no registry."] if stored else []
+    problems = _integrity(registry)
+    rows = registry.db.execute("SELECT name, version, sha256, size, path FROM artifact WHERE removed_at IS NULL").fetchall()
+    for name, version, sha, size, path in rows:
+        right = path == store.version_path(name, version, sha)
+        fault = _fault(store.path(path), sha, size) if right else "has a row that was changed"
+        if fault and _still_there(registry, name, version):
+            problems.append(f"{name}@v{version} {fault}.")
+    if not busy and not lock.is_held(data_dir):
+        problems += [f"The store holds {path}, which nobody registered." for path in sorted(stored - {r[4] for r in rows})]
+        problems += _views(registry, store)
+        if registry.db.execute("SELECT 1 FROM run WHERE status = 'running'").fetchone():
+            problems.append("A run was interrupted; the next start cleans up after it.")
+    return problems
+
+
+def _integrity(registry: Registry) -> list[str]:
+    try:
+        found = [row[0] for row in registry.db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        found += [f"row {row[1]} of {row[0]} refers to nothing" for row in registry.db.execute("PRAGMA foreign_key_check")]
+        gaps = registry.db.execute("SELECT name FROM artifact GROUP BY name HAVING max(version) <> count(*) OR min(version) <> 1")
+        found += [f"{name} has a gap in its versions" for (name,) in gaps]
+        found += [f"what {node} is said to have read never was" for (node,) in registry.db.execute(_MISREAD)]
+        found += [f"an unreadable text in {table}" for (table,) in registry.db.execute(_UNREADABLE)]
+        found += [f"{name} is not as the program declares it" for name in registry.misdeclared()]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    return [f"The registry is damaged: {text}." for text in found]
+
+
+_MISREAD = """
+SELECT DISTINCT a.node FROM attempt_input i JOIN artifact f ON f.id = i.artifact_id JOIN attempt a ON a.id = i.attempt_id
+WHERE (i.name, i.sha256, i.size) <> (f.name, f.sha256, f.size)
+"""
+_UNREADABLE = """
+SELECT 'identity' FROM identity WHERE NOT json_valid(leaves)
+UNION SELECT 'attempt' FROM attempt WHERE NOT json_valid(coalesce(report, '{}')) OR NOT json_valid(reasons)
+UNION SELECT 'run' FROM run WHERE NOT json_valid(selection)
+"""
+
+
+def _fault(path: str, sha: str, size: int) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            if (found, there := os.fstat(file.fileno()).st_size) != (sha, size):
+                return f"has other bytes than were committed ({there} of {size})"
+    except FileNotFoundError:
+        return "is missing from the store"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None
+
+
+def _still_there(registry: Registry, name: str, version: int) -> bool:
+    """Not collected by `gc` or `--clean` while it was being read."""
+    query = "SELECT 1 FROM artifact WHERE name = ? AND version = ? AND removed_at IS NULL"
+    return registry.db.execute(query, (name, version)).fetchone() is not None
+
+
+def _views(registry: Registry, store: Store) -> list[str]:
+    current = in_view(registry.state())
+    live = {row[0] for row in registry.db.execute("SELECT id FROM artifact WHERE removed_at IS NULL")}
+    hidden = [a.name for a in current if a.id in live and not store.shows(a)]
+    wrong = [f"{name} does not show its current version; the next run repairs it." for name in hidden]
+    names = {a.name for a in current}
+    tops = {name.partition("/")[0] for name in names}
+    litter = [v for top in sorted(tops) for v in store.views_below(top) if v not in names or v.endswith(TMP)]
+    return wrong + [f"{view} is a view of nothing." for view in litter]
