@@ -271,7 +271,7 @@ def _edges(rows: Sequence[tuple[int, tuple[str, str, int]]], last: int) -> Itera
 
 _LINEAGE = """import json, sys, time
 sys.path.insert(0, {repo!r})
-from pipeline.answers.lineage import downstream, find, upstream
+from pipeline.answers.lineage import find, walk
 from pipeline.registry import Registry
 def opened():
     began = time.perf_counter()
@@ -283,7 +283,7 @@ def asked():
     registry = Registry.read("data")
     began = time.perf_counter()
     row = find(registry, {name!r})
-    up, down = upstream(registry, row[0]), downstream(registry, row[0])
+    up, down = walk(registry, row[0], up=True).steps, walk(registry, row[0], up=False).steps
     took = time.perf_counter() - began
     registry.close()
     assert len(up) >= {least}, len(up)
@@ -299,10 +299,19 @@ def _lineage(project: Path, name: str) -> tuple[float, float]:
     return opening, asked
 
 
+_PEAK = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, file=sys.stderr)
+sys.exit(code)
+"""
+
+
 def _gc(project: Path) -> tuple[float, float] | None:
-    command = [sys.executable, str(REPO / "main.py"), "gc", "--keep", "2", "--dry-run", "--json"]
+    asked = [sys.executable, str(REPO / "main.py"), "gc", "--keep", "2", "--dry-run", "--json"]
+    command = [sys.executable, "-c", _PEAK, *asked]  # started by a small process: a child's peak begins with its parent's
     done = measured(command, project, {**os.environ, "DATA_DIR": str(project / "data")})
-    return (done.seconds, done.peak) if done and done.code == 0 else None
+    return (done.seconds, float(done.last_line)) if done and done.code == 0 else None
 
 
 def _no_op_reads(project: Path, inputs: Path, size: int, quiet: float) -> int:

@@ -105,7 +105,7 @@ class Pipeline:
             return explain(self.dag, self._planner(registry), selection or Selection(), node)
 
     def accept(self, node: str, reason: str, selection: Selection | None = None) -> Accepted | None:
-        """Give a node's outputs the key it has now, without running it; None when they have it. See `pipeline.upkeep.accept` for refusals."""
+        """Give a node's outputs the key it has now, without running it; None when they have it. For refusals see `upkeep.accept`."""
         from pipeline.recovery import recover, repair_views
         from pipeline.store import Store
         from pipeline.upkeep.accept import accept
