@@ -32,16 +32,16 @@ class Peer(NamedTuple):
     note: str = ""
 
 
-_OURS = """import json
-import sys
+_OURS = """import sys
 
 sys.path.insert(0, REPO)
 from pipeline import Node, Pipeline
 
-jobs = json.load(open("dag.json"))
-made = {output for _, _, output in jobs}
+from dag import JOBS
+
+made = {output for _, _, output in JOBS}
 nodes = []
-for name, reads, output in jobs:
+for name, reads, output in JOBS:
     files = {f"r{i}": path for i, path in enumerate(reads) if path not in made}
     inputs = {f"r{i}": path for i, path in enumerate(reads) if path in made}
     nodes.append(Node(name, "bench", "stage:run", inputs, files, {"out": output}))

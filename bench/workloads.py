@@ -128,7 +128,9 @@ def lay(workload: Workload, inputs: Path, project: Path) -> None:
     for path, _ in workload.files:
         os.link(inputs / path, project / path)
     (project / "job.py").write_text(JOB)
-    (project / "dag.json").write_text(json.dumps(workload.jobs))
+    text = json.dumps(workload.jobs)
+    (project / "dag.json").write_text(text)
+    (project / "dag.py").write_text(f"JOBS = {text}\n")
     (project / "ends.json").write_text(json.dumps(workload.ends()))
 
 

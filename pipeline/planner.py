@@ -151,17 +151,19 @@ class Planner:
 
     def facts(self) -> Facts | None:
         """All that this run's decisions rest on, for `pipeline.standing`; None when some of it cannot be told by looking."""
-        files, names, links = self.files.facts(), self.identities.facts(), self._links()
-        if files is None or names is None or links is None:
+        files, names = self.files.facts(), self.identities.facts()
+        shown = in_view(self.state)
+        if files is None or names is None or not all(map(self.store.is_linked, shown)):
             return None
+        links = []
+        for a in shown:  # seen through its plain name, a version and the link to it are one look
+            if a.path in files:
+                files[a.name] = files.pop(a.path)
+            else:
+                links.append(("link", "", a.name, self.store.target(a)))
         patterns = [("files", base, pattern, repr(found)) for (base, pattern), found in self._patterns.items()]
         asks = [(kind, "", name, found) for kind, name, found in self._asks]
         return Facts(files, [*patterns, *links, *names, *asks], repr(self.identities.installed))
-
-    def _links(self) -> list[tuple[str, str, str, str]] | None:
-        """Every plain name in force and where it leads; None where links cannot be had."""
-        shown = in_view(self.state)
-        return [("link", "", a.name, self.store.target(a)) for a in shown] if all(map(self.store.is_linked, shown)) else None
 
     def previous(self, node: Node) -> dict[str, dict[str, File]]:
         """Members of the node's collections as last committed and still whole."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 
 from pipeline.installed import installed_stamp
 from pipeline.outcome import Outcome
@@ -94,7 +95,7 @@ def check(registry: Registry, asked: Question, data_dir: str, ask: Callable[[str
         files, names = db.execute(_FILES, ident).fetchall(), db.execute(_NAMES, ident).fetchall()
         if not (_files_stand(files, root) and _names_stand(names, root, ask)):
             return None
-        outcomes = _outcomes(db.execute(_OUTCOMES, ident))
+        outcomes = _outcomes(db.execute(_OUTCOMES, ident), data_dir)
         return outcomes if (len(files), len(names), len(outcomes)) == counts else None
     except (sqlite3.Error, OSError, ValueError):  # an older registry, a file that is gone: the planner meets it again, and tells
         return None
@@ -106,18 +107,13 @@ AND NOT EXISTS (SELECT 1 FROM run WHERE status = 'running') AND NOT EXISTS (SELE
 """
 _FILES = "SELECT path, ino, size, mtime_ns, ctime_ns, dev FROM standing_file WHERE standing_id = ?"
 _NAMES = "SELECT kind, base, name, found FROM standing_name WHERE standing_id = ?"
-_OUTCOMES = """
-SELECT s.position, s.node, s.stage, s.attempt_id, s.rows, s.warnings, s.held,
-       f.id, f.name, f.version, f.sha256, f.size, f.rows, f.path, f.created_at
-FROM standing_outcome s LEFT JOIN attempt_output o ON o.attempt_id = s.attempt_id LEFT JOIN artifact f ON f.id = o.artifact_id
-WHERE s.standing_id = ? ORDER BY s.position, f.name
-"""
+_OUTCOMES = "SELECT node, stage, attempt_id, rows, warnings, held FROM standing_outcome WHERE standing_id = ? ORDER BY position"
 
 
 def _files_stand(rows: Iterable[tuple[Any, ...]], root: str) -> bool:
-    stat, join = os.stat, os.path.join
+    stat = os.stat
     for path, *seen in rows:
-        s = stat(join(root, path))
+        s = stat(path if path[0] == "/" else root + path)
         if [s.st_ino & _INO, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_dev & _INO] != seen:
             return False
     return True
@@ -147,18 +143,65 @@ def _listed(kind: str, base: str, name: str) -> str:
     return repr(modules_in(name) if kind == "modules" else matching(base, name))
 
 
-def _outcomes(rows: Iterable[tuple[Any, ...]]) -> list[Outcome]:
-    found: list[Outcome] = []
-    position = -1
-    outputs: list[Artifact] = []
-    for at, node, stage, attempt, count, warnings, held, *artifact in rows:
-        if at != position:
-            position, outputs = at, []
-            told = tuple(warnings.splitlines())
-            found.append(Outcome(node, stage, "skipped", attempt, 0.0, count, outputs, warnings=told, held=bool(held)))
-        if artifact[0] is not None:
-            outputs.append(Artifact(*artifact))
-    return found
+def _outcomes(rows: Iterable[tuple[Any, ...]], data_dir: str) -> list[Outcome]:
+    made = _Made(data_dir)
+    return [
+        Outcome(
+            node,
+            stage,
+            "skipped",
+            attempt,
+            0.0,
+            count,
+            _Outputs(made, attempt),
+            None,
+            "",
+            (),
+            {},
+            tuple(told.splitlines()),
+            bool(held),
+        )
+        for node, stage, attempt, count, told, held in rows
+    ]
+
+
+class _Made:
+    """What attempts made, read from the registry when it is first asked for: most runs with nothing to do are not."""
+
+    def __init__(self, data_dir: str) -> None:
+        self._data_dir = data_dir
+        self._found: dict[str, tuple[Artifact, ...]] = {}
+
+    def by(self, attempt: str) -> tuple[Artifact, ...]:
+        if attempt not in self._found:
+            registry = Registry.read(self._data_dir)
+            rows = registry.db.execute(_OUTPUTS, (attempt,)).fetchall() if registry else []
+            self._found[attempt] = tuple([Artifact(*row) for row in rows])
+            if registry:
+                registry.close()
+        return self._found[attempt]
+
+
+_OUTPUTS = """
+SELECT f.id, f.name, f.version, f.sha256, f.size, f.rows, f.path, f.created_at
+FROM attempt_output o JOIN artifact f ON f.id = o.artifact_id WHERE o.attempt_id = ? ORDER BY f.name
+"""
+
+
+class _Outputs(Sequence):  # type: ignore[type-arg]
+    """An outcome's outputs."""
+
+    __slots__ = ("_attempt", "_made")
+
+    def __init__(self, made: _Made, attempt: str) -> None:
+        self._made = made
+        self._attempt = attempt
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._made.by(self._attempt)[index]
+
+    def __len__(self) -> int:
+        return len(self._made.by(self._attempt))
 
 
 def keep(registry: Registry, asked: Question, facts: Facts | None, outcomes: list[Outcome]) -> None:

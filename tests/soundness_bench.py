@@ -37,6 +37,7 @@ class Recorder:
 
     def __init__(self, root: Path) -> None:
         self._root = f"{root}{os.sep}"
+        self._on = False
         self._settled: dict[int, CodeType] = {}
         self.ran: dict[int, CodeType] = {}
         self.imported: dict[int, CodeType] = {}
@@ -44,7 +45,7 @@ class Recorder:
 
     def __call__(self, frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
-        if id(code) in self._settled:
+        if not self._on or id(code) in self._settled:
             return
         if not code.co_filename.startswith(self._root) or code.co_filename[len(self._root) :].startswith(_HANDED):
             self._settled[id(code)] = code
@@ -54,12 +55,13 @@ class Recorder:
             self._settled[id(code)] = self.ran[id(code)] = code
 
     def __enter__(self) -> Self:
-        self._before = sys.gettrace()
+        self._on, self._before = True, sys.gettrace()
         threading.settrace(self)
         sys.settrace(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._on = False  # a thread that lives on goes on calling
         sys.settrace(self._before)
         threading.settrace(self._before)  # type: ignore[arg-type]
 

@@ -33,12 +33,10 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Nodes]:
         )
         for what in ("examples", "live", "mutations")
     }
-    found = {}
+    said = {what: process.communicate() for what, process in running.items()}
     for what, process in running.items():
-        out, said = process.communicate()
-        assert process.returncode == 0, said[-3000:]
-        found[what] = json.loads(out.splitlines()[-1])
-    return found
+        assert process.returncode == 0, said[what][1][-3000:]
+    return {what: json.loads(out.splitlines()[-1]) for what, (out, _) in said.items()}
 
 
 def proven(nodes: Nodes, at_least: int) -> int:
