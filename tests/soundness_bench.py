@@ -47,7 +47,8 @@ class Recorder:
         code = frame.f_code
         if not self._on or id(code) in self._settled:
             return
-        if not code.co_filename.startswith(self._root) or code.co_filename[len(self._root) :].startswith(_HANDED):
+        place = code.co_filename.removeprefix(self._root)
+        if place == code.co_filename or place.startswith(_HANDED) or "site-packages" in place:
             self._settled[id(code)] = code
         elif _importing(frame):
             self.imported[id(code)] = code
