@@ -151,9 +151,9 @@ class Planner:
 
     def facts(self) -> Facts | None:
         """All that this run's decisions rest on, for `pipeline.standing`; None when some of it cannot be told by looking."""
-        files, names = self.files.facts(), self.identities.facts()
+        files, code = self.files.facts(), self.identities.facts()
         shown = in_view(self.state)
-        if files is None or names is None or not all(map(self.store.is_linked, shown)):
+        if files is None or code is None or not all(map(self.store.is_linked, shown)):
             return None
         links = []
         for a in shown:  # seen through its plain name, a version and the link to it are one look
@@ -161,9 +161,11 @@ class Planner:
                 files[a.name] = files.pop(a.path)
             else:
                 links.append(("link", "", a.name, self.store.target(a)))
-        patterns = [("files", base, pattern, repr(found)) for (base, pattern), found in self._patterns.items()]
+        # a single file that is there is told by its own looks
+        listed = [(at, names) for at, names in self._patterns.items() if not names or at[1] == "**" or is_collection(at[1])]
+        patterns = [("files", base, pattern, repr(names)) for (base, pattern), names in listed]
         asks = [(kind, "", name, found) for kind, name, found in self._asks]
-        return Facts(files, [*patterns, *links, *names, *asks], repr(self.identities.installed))
+        return Facts(files, [*patterns, *links, *code, *asks], repr(self.identities.installed))
 
     def previous(self, node: Node) -> dict[str, dict[str, File]]:
         """Members of the node's collections as last committed and still whole."""

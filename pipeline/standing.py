@@ -31,7 +31,7 @@ _ENGINE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Question(NamedTuple):
-    """What a run is asked: equal digests, equal questions."""
+    """What a run is asked, as text: equal text, equal question."""
 
     selection: str
     asked: str
@@ -56,7 +56,7 @@ def question(nodes: Iterable[Node], settings: Mapping[str, Any], selection: Sele
         values = [(name, settings[name]) for name in names]
     except KeyError:
         return None
-    return Question(repr(tuple(selection)), _sha256(repr(([tuple(node) for node in nodes], values, context, _engine()))))
+    return Question(repr(tuple(selection)), repr(([tuple(node) for node in nodes], _sha256(repr(values)), context, _engine())))
 
 
 def _sha256(text: str) -> str:
@@ -112,9 +112,11 @@ _OUTCOMES = "SELECT node, stage, attempt_id, rows, warnings, held FROM standing_
 
 def _files_stand(rows: Iterable[tuple[Any, ...]], root: str) -> bool:
     stat = os.stat
-    for path, *seen in rows:
+    for path, ino, size, mtime_ns, ctime_ns, dev in rows:
         s = stat(path if path[0] == "/" else root + path)
-        if [s.st_ino & _INO, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_dev & _INO] != seen:
+        if s.st_ctime_ns != ctime_ns or s.st_mtime_ns != mtime_ns or s.st_size != size:
+            return False
+        if s.st_ino & _INO != ino or s.st_dev & _INO != dev:
             return False
     return True
 

@@ -240,7 +240,7 @@ def test_a_run_answered_from_memory_loads_neither_planner_nor_typing(tmp_path: P
     loaded, heavy = run()
     assert loaded == [
         "skipped",
-        *("pipeline.installed", "pipeline.listing", "pipeline.lock", "pipeline.node", "pipeline.outcome", "pipeline.pipeline"),
+        *("pipeline.installed", "pipeline.lock", "pipeline.node", "pipeline.outcome", "pipeline.pipeline"),
         *("pipeline.registry", "pipeline.selection", "pipeline.standing", "pipeline.tuples"),
     ]
     assert heavy == []
