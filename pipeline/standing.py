@@ -49,14 +49,15 @@ class Facts(NamedTuple):
 
 
 def question(nodes: Iterable[Node], settings: Mapping[str, Any], selection: Selection, *context: Any) -> Question | None:
-    """The whole question: the DAG, the settings it declares, the selection, the engine's own code. None if a setting is missing."""
+    """The whole question: the DAG, the settings it declares, the selection, the engine's own code. None if it cannot be put."""
     nodes = list(nodes)
     names = sorted({name for node in nodes for name in node.settings})
     try:
         values = [(name, settings[name]) for name in names]
-    except KeyError:
+        asked = ([tuple(node) for node in nodes], _sha256(repr(values)) if values else "", context, _engine())
+    except (KeyError, ImportError, OSError):  # the planner meets it again, and tells
         return None
-    return Question(repr(tuple(selection)), repr(([tuple(node) for node in nodes], _sha256(repr(values)), context, _engine())))
+    return Question(repr(tuple(selection)), repr(asked))
 
 
 def _sha256(text: str) -> str:
