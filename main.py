@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             import traceback
 
             traceback.print_exc()
-        from pipeline.work.calls import sentence
+        from pipeline.execution.calls import sentence
 
         print(sentence(error), file=sys.stderr)
         return 1

@@ -4,7 +4,7 @@
     result = Pipeline([Node("count", "demo", "mymodule:count", files={"text": "in.txt"}, outputs={"n": "n.txt"})], "data").run()
 
 It knows artifacts, nodes and hashes; nothing of health, pandas, Google or Postgres. Here: what a node is, whether it has to run, the
-commit, the registry. `code/` reads the source a node can reach, `work/` runs one node, wherever that is, `answers/` tells people what
+commit, the registry. `code/` reads the source a node can reach, `execution/` runs one node, wherever that is, `answers/` tells people what
 was asked of the registry, `upkeep/` removes what can be made again.
 """
 

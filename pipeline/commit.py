@@ -9,6 +9,8 @@ import uuid
 from typing import Any
 
 from config.errors import StageError
+from pipeline.execution.handles import Written, refuse_twins
+from pipeline.execution.worker import Result
 from pipeline.files import Files
 from pipeline.identity import NodeIdentity, store_identity
 from pipeline.node import Node
@@ -17,8 +19,6 @@ from pipeline.planner import Decision, Reason
 from pipeline.recovery import tidy
 from pipeline.registry import Artifact, Committed, Registry, telling
 from pipeline.store import Store
-from pipeline.work.handles import Written, refuse_twins
-from pipeline.work.worker import Result
 
 
 class Commit:

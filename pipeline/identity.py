@@ -110,7 +110,7 @@ class Identities:
 
     def proof(self, node: Node) -> dict[str, Any]:
         """What a process elsewhere must find on its own disk to have the code and libraries of this identity."""
-        from pipeline.work.proof import engine_digest
+        from pipeline.execution.proof import engine_digest
 
         _, imports, _ = self._code(node)
         refs = tuple(r for r in (node.run, node.remote) if r)

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from config.errors import InputMoved
 from pipeline.commit import Commit
 from pipeline.dag import Dag
+from pipeline.execution.calls import sentence
+from pipeline.execution.executors import kill_workers, make_executor
+from pipeline.execution.loaded import STARTED_NS
+from pipeline.execution.worker import DIED, Result, Task, execute
 from pipeline.node import Node, is_collection
 from pipeline.outcome import Outcome, Run, as_event, silent
 from pipeline.partitions import is_joint, is_part, whole
 from pipeline.planner import Decision, Planner
 from pipeline.registry import Artifact, Committed
 from pipeline.selection import Modes, Selection
-from pipeline.work.calls import sentence
-from pipeline.work.executors import kill_workers, make_executor
-from pipeline.work.loaded import STARTED_NS
-from pipeline.work.worker import DIED, Result, Task, execute
 
 if TYPE_CHECKING:
     from pipeline.outcome import Listener

@@ -226,7 +226,7 @@ class Pipeline:
         """Whether a node's remote has the fingerprint it had, or its database still holds what was loaded."""
         import json
 
-        from pipeline.work.calls import ask
+        from pipeline.execution.calls import ask
 
         node = next(n for n in self._nodes if n.name == name)
         try:
@@ -255,10 +255,10 @@ class Pipeline:
         import uuid
 
         from pipeline.commit import Commit
+        from pipeline.execution.orphans import marked
         from pipeline.orchestrator import Orchestrator
         from pipeline.recovery import recover, repair_views
         from pipeline.store import Store
-        from pipeline.work.orphans import marked
 
         recover(registry, Store(self.data_dir))
         planner = self._planner(registry)

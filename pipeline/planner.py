@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from config.errors import InputMoved, StageError
 from config.stage import File
+from pipeline.execution.calls import ask
 from pipeline.files import Files, Token, token
 from pipeline.identity import Identities, NodeIdentity, input_hash
 from pipeline.listing import below
@@ -16,7 +17,6 @@ from pipeline.partitions import in_view, is_part, part
 from pipeline.registry import Artifact, Committed, Registry, telling
 from pipeline.standing import Facts
 from pipeline.store import Store
-from pipeline.work.calls import ask
 
 
 class Reason(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 
+from pipeline.execution import orphans
 from pipeline.partitions import in_view
 from pipeline.registry import Committed, Registry
 from pipeline.store import Store
-from pipeline.work import orphans
 
 
 def recover(registry: Registry, store: Store) -> int:

@@ -73,7 +73,7 @@ def _sha256(text: str) -> str:
 def _engine() -> list[tuple[str, int, int, int]]:
     """The engine's own files: another engine may decide otherwise."""
     found = []
-    for folder in (_ENGINE, os.path.join(_ENGINE, "code"), os.path.join(_ENGINE, "work")):
+    for folder in (_ENGINE, os.path.join(_ENGINE, "code"), os.path.join(_ENGINE, "execution")):
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".py"):

@@ -7,8 +7,8 @@ from typing import Any
 
 from config.errors import PDPError, UsageError
 from config.sources import SOURCES
+from pipeline.execution.calls import load
 from pipeline.listing import below
-from pipeline.work.calls import load
 from scripts.answer import Answer
 from scripts.project import Project
 

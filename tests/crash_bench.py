@@ -105,7 +105,7 @@ def arm(trap: Trap) -> None:
             counts = args[0].startswith(_STATEMENTS)
             return trap.step(sqlite3.Connection.execute, (self, *args), {}) if counts else super().execute(*args)
 
-    from pipeline.work import handles
+    from pipeline.execution import handles
 
     handles._HashingFile.__bases__ = (Writing,)
     sqlite3.connect = lambda *args, **options: kept_connect(*args, **options, factory=Connection)  # type: ignore[assignment]

@@ -20,11 +20,11 @@ import pytest
 from config.errors import ClusterError, StageError, UsageError
 from config.stage import File
 from pipeline import Node, Pipeline, Selection
+from pipeline.execution.executors import make_executor
+from pipeline.execution.proof import refuse_other_code, refuse_other_data
+from pipeline.execution.worker import DIED, execute
 from pipeline.files import Files
 from pipeline.identity import Identities
-from pipeline.work.executors import make_executor
-from pipeline.work.proof import refuse_other_code, refuse_other_data
-from pipeline.work.worker import DIED, execute
 from tests.cluster_bench import Cluster, is_alive, wait_until
 from tests.engine_bench import REPO, Project
 
@@ -142,7 +142,7 @@ def start(project: Project, executor: str, patience: float = 30.0) -> subprocess
         {
             "drive_slow.py": (
                 f"import json, sys\nsys.path[:0] = [{str(REPO)!r}, {str(project.root)!r}]\n"
-                f"import pipeline.work.cluster\npipeline.work.cluster.PATIENCE_SECONDS = {patience}\n"
+                f"import pipeline.execution.cluster\npipeline.execution.cluster.PATIENCE_SECONDS = {patience}\n"
                 "from pipeline import Node, Pipeline\n"
                 f"nodes = [Node(**n) for n in json.loads({json.dumps(json.dumps(project.nodes))})]\n"
                 f"settings = json.loads({json.dumps(json.dumps(project.settings))})\n"
@@ -458,7 +458,7 @@ import json, sys
 from concurrent.futures import Executor, Future
 sys.path[:0] = [{repo!r}, {root!r}]
 from pipeline import Node, Pipeline, orchestrator
-from pipeline.work.worker import execute
+from pipeline.execution.worker import execute
 
 class Twice(Executor):
     \"\"\"Runs every task twice, as Dask may; the second answer counts.\"\"\"
@@ -524,7 +524,7 @@ def test_without_dask_installed_the_mend_is_told(monkeypatch: pytest.MonkeyPatch
 
 @on_dask
 def test_a_scheduler_that_does_not_answer_is_told_in_time(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.work.cluster._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("pipeline.execution.cluster._CONNECT_SECONDS", 1)
     began = time.monotonic()
     with pytest.raises(ClusterError, match=r"No Dask scheduler answers at 127\.0\.0\.1:1"):
         Pipeline([Node(**node("a"))], str(project.data), code_root=str(project.root)).run(
@@ -534,7 +534,7 @@ def test_a_scheduler_that_does_not_answer_is_told_in_time(project: Project, monk
 
 
 def _task(project: Project, run: str) -> Any:
-    from pipeline.work.worker import Task
+    from pipeline.execution.worker import Task
 
     n = Node("n", "s", f"stage:{run}", outputs={"out": "out.txt"})
     return Task(n, {}, {}, {}, str(project.data), "run", "attempt", str(project.root), time.time_ns())

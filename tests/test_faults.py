@@ -22,9 +22,9 @@ import pytest
 
 from config.errors import PDPError, StageError
 from pipeline import Node, Pipeline, Selection, lock, registry
+from pipeline.execution import loaded
 from pipeline.files import Files
 from pipeline.registry import Registry
-from pipeline.work import loaded
 from tests.crash_bench import CHANGED, COLD, NODES, STAGES, made_of
 from tests.engine_bench import REPO, Project
 

@@ -54,7 +54,7 @@ def test_the_engine_knows_no_data_library_and_no_service() -> None:
         assert not imports(path) & FOREIGN_TO_PIPELINE, path
 
 
-ROOM_LINES = {".": 2_500, "code": 1_300, "work": 1_000, "answers": 1_200, "upkeep": 250}
+ROOM_LINES = {".": 2_500, "code": 1_300, "execution": 1_000, "answers": 1_200, "upkeep": 250}
 """Lines of code at most: deciding and committing; reading source; running a node; answering questions; removing and
 taking over."""
 
@@ -100,7 +100,7 @@ def test_importing_the_core_loads_no_dashboard_cloud_or_distributed_code() -> No
         "import main\n"
         "from config.sources import SOURCES\n"
         "from pipeline.nodes import nodes\n"
-        "from pipeline.work.calls import load\n"
+        "from pipeline.execution.calls import load\n"
         "for node in nodes(SOURCES, ['google_sheets', 'mi_fitness']):\n"
         "    [load(ref) for ref in (node.run, node.remote, node.sink) if ref]\n"
         "for room in ('config', 'pipeline', 'processing', 'warehouse', 'scripts'):\n"
@@ -114,8 +114,8 @@ def test_importing_the_core_loads_no_dashboard_cloud_or_distributed_code() -> No
 
 def test_every_declared_function_exists() -> None:
     from config.sources import SOURCES
+    from pipeline.execution.calls import load
     from pipeline.nodes import nodes
-    from pipeline.work.calls import load
 
     for node in nodes(SOURCES, [s for s in SOURCES if SOURCES[s].live]):
         for ref in (node.run, node.remote, node.sink):

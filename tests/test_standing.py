@@ -20,7 +20,7 @@ from tests.test_mutations import MUST_RERUN, MUST_STAY
 SCRIPT = """
 import json, os, sys, time
 sys.path.insert(0, {repo!r})
-import pipeline.orchestrator, pipeline.commit, pipeline.recovery, pipeline.planner, pipeline.work.worker
+import pipeline.orchestrator, pipeline.commit, pipeline.recovery, pipeline.planner, pipeline.execution.worker
 from pipeline import Node, Pipeline, Selection
 def work(spec):
     sys.path[:0] = [spec["root"], *spec.get("path", [])]

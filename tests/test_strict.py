@@ -17,7 +17,7 @@ from config.errors import PDPError, UndeclaredAccess
 from config.stage import File
 from pipeline import Node
 from pipeline.dag import Dag
-from pipeline.work.strict import Watch
+from pipeline.execution.strict import Watch
 from tests.engine_bench import Project
 
 NODE = {

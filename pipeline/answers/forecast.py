@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from pipeline.answers.changes import Change, changes_of
 from pipeline.dag import Dag
+from pipeline.execution.calls import sentence
 from pipeline.node import Node
 from pipeline.partitions import is_joint, is_part, joint_outputs
 from pipeline.planner import Decision, Planner, Reason
 from pipeline.selection import Modes, Selection
-from pipeline.work.calls import sentence
 
 
 class Forecast(NamedTuple):

@@ -9,7 +9,7 @@ import os
 import pickle
 import select
 
-from pipeline.work.executors import begin_worker
+from pipeline.execution.executors import begin_worker
 
 IDLE_SECONDS = 10
 """Long enough for the next node; the starter takes it up again only well before."""

@@ -56,7 +56,7 @@ _THREADS = frozenset(("_thread.start_new_thread", "_thread.start_joinable_thread
 _WATCHED = frozenset(("open", "sqlite3.connect", *_LISTS, *_WRITES, *_PROGRAMS, *_NETWORK, *_PROCESS, *_THREADS))
 
 _IMPORTERS = frozenset(("importlib", "_frozen_importlib", "_frozen_importlib_external", "pkgutil", "zipimport"))
-_SOURCE_READERS = frozenset(("linecache", "tokenize", "inspect", "runpy", "pipeline.work.loaded"))
+_SOURCE_READERS = frozenset(("linecache", "tokenize", "inspect", "runpy", "pipeline.execution.loaded"))
 _BETWEEN = frozenset((__name__, "os", "contextlib"))
 _CODE = tuple(importlib.machinery.all_suffixes())
 _LOADED = (*_CODE, ".zip", ".egg", ".pth")

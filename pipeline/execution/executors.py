@@ -24,7 +24,7 @@ class InlineExecutor(Executor):
 def make_executor(jobs: int, where: str = "") -> Executor:
     """`jobs` nodes at a time: this process for one, else spawned workers that die with it; or a cluster, `where` it is."""
     if where:
-        from pipeline.work.cluster import ClusterExecutor
+        from pipeline.execution.cluster import ClusterExecutor
 
         return ClusterExecutor(where, jobs)
     if jobs <= 1:

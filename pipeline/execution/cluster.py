@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.errors import ClusterError, UsageError
-from pipeline.work.calls import sentence
-from pipeline.work.worker import DIED, Result, Task
+from pipeline.execution.calls import sentence
+from pipeline.execution.worker import DIED, Result, Task
 
 _CONNECT_SECONDS = 10
 PATIENCE_SECONDS = 30.0
@@ -221,7 +221,7 @@ def _in_process() -> Run:
                 found.wait()
         code = (
             f"import sys\nsys.path[:0] = {paths!r}\n"
-            "try:\n    from pipeline.work.remote import main\nexcept ImportError:\n    sys.exit(78)\n"
+            "try:\n    from pipeline.execution.remote import main\nexcept ImportError:\n    sys.exit(78)\n"
             f"main({os.getpid()})\n"
         )
         try:
@@ -231,7 +231,7 @@ def _in_process() -> Run:
                 stdout=subprocess.PIPE,
                 cwd=folder,
                 env=os.environ
-                | {"PDP_RUN": run_id},  # `pipeline/work/orphans.py` ends it if it is still there when the run is not
+                | {"PDP_RUN": run_id},  # `pipeline/execution/orphans.py` ends it if it is still there when the run is not
                 process_group=0,
             )
         except (FileNotFoundError, NotADirectoryError, PermissionError):

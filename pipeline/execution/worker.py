@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 from config.errors import BalanceError, StageError
 from config.stage import File, Report
+from pipeline.execution.calls import load, sentence
+from pipeline.execution.handles import Declared, StageInputs, StageOutputs, Written
+from pipeline.execution.loaded import refuse_changed
+from pipeline.execution.orphans import marked
 from pipeline.node import Node, is_collection
 from pipeline.store import Store
-from pipeline.work.calls import load, sentence
-from pipeline.work.handles import Declared, StageInputs, StageOutputs, Written
-from pipeline.work.loaded import refuse_changed
-from pipeline.work.orphans import marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pipeline.work.strict import Watch
+    from pipeline.execution.strict import Watch
 
 
 DIED = "Its worker process died. Give it more memory, or look into what it calls."
@@ -49,7 +49,7 @@ class Task(NamedTuple):
     roots: Mapping[str, str] = {}
     """The folders that `files` patterns may start with."""
     proof: Mapping[str, Any] | None = None
-    """On a cluster: the code and libraries this machine must prove to have (`pipeline/work/proof.py`)."""
+    """On a cluster: the code and libraries this machine must prove to have (`pipeline/execution/proof.py`)."""
 
 
 class Result(NamedTuple):
@@ -91,7 +91,7 @@ def execute(task: Task) -> Result:
 
 
 def _watch(task: Task) -> Watch:
-    from pipeline.work.strict import Watch
+    from pipeline.execution.strict import Watch
 
     handed = [*task.inputs.values(), *(members.values() for members in task.previous.values())]
     return Watch(task.node, [f for files in handed for f in files], task.data_dir, task.code_root, task.roots)
@@ -99,7 +99,7 @@ def _watch(task: Task) -> Watch:
 
 def _prove(task: Task, with_data: bool = False) -> None:
     if task.proof is not None:
-        from pipeline.work.proof import refuse_other_code, refuse_other_data
+        from pipeline.execution.proof import refuse_other_code, refuse_other_data
 
         refuse_other_code(task.proof, task.node, task.code_root)
         if with_data:
