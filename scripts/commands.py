@@ -29,7 +29,7 @@ ANSWERS = {
     "accept": "scripts.keeping:accept",
     "gc": "scripts.keeping:gc",
     "source": "scripts.sources:answer",
-    "bronze": "scripts.bronze:answer",
+    "bronze": "scripts.bronze.commands:answer",
 }
 """Command → the function that answers it: (project, options) → Answer. Imported only when it is asked for."""
 
@@ -40,7 +40,7 @@ def dispatch(options: argparse.Namespace) -> int:
     if options.command == "run":
         return _run(project, options)
     if options.command == "bronze" and options.action == "psql":
-        from scripts.bronze import psql
+        from scripts.bronze.console import psql
 
         return psql(project, options.arguments)
     return _answer(project, options)
@@ -80,7 +80,7 @@ def _execute(project: Project, selection: Selection, options: argparse.Namespace
     if fresh:
         open_project()  # now there is a place to keep the validated settings in
     if any(o.stage == "bronze" and o.action in {"ran", "failed"} for o in run.outcomes):
-        from scripts.bronze import leave
+        from scripts.bronze.status import leave
 
         leave(project)
     if any(o.action in {"ran", "restored", "failed"} for o in run.outcomes):

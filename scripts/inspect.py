@@ -49,7 +49,7 @@ def _counts(found: list[Forecast]) -> str:
 
 def verify(project: Project, options: Namespace) -> Answer:
     """Every artifact, the registry, the views and the bronze ledger."""
-    from scripts.bronze import problems as bronze_problems
+    from scripts.bronze.status import problems as bronze_problems
 
     problems = [*project.pipeline.verify(), *bronze_problems(project)]
     data = {"ok": not problems, "problems": problems}

@@ -21,7 +21,7 @@ import psycopg
 
 from config.stage import File
 from config.tables import DEAD_LETTERS, RECORDS, TableWriter
-from warehouse.bronze import server
+from warehouse.bronze.embedded import server
 
 ROOT = Path(__file__).parent.parent
 START = datetime(2024, 1, 31, 23, 0, tzinfo=UTC)

@@ -17,8 +17,8 @@ import pytest
 
 from tests.postgres_bench import ROOT, Artifacts, asked, letter, record, settings, sql
 from tests.stage_bench import StageBench
-from warehouse.bronze import cluster, server
 from warehouse.bronze.console import psql
+from warehouse.bronze.embedded import cluster, server
 from warehouse.bronze.ledger import holds
 from warehouse.bronze.load import load
 from warehouse.bronze.status import verify

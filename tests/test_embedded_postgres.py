@@ -18,15 +18,15 @@ import pytest
 
 from config.errors import WarehouseError
 from tests.postgres_bench import python, said, settings
-from warehouse.bronze import binaries, cluster, server
 from warehouse.bronze.connection import connect
 from warehouse.bronze.console import psql
-from warehouse.bronze.processes import command_of
-from warehouse.bronze.sizing import server_settings
+from warehouse.bronze.embedded import binaries, cluster, server
+from warehouse.bronze.embedded.processes import command_of
+from warehouse.bronze.embedded.sizing import server_settings
 
 USE = """
 import sys, psycopg
-from warehouse.bronze import server
+from warehouse.bronze.embedded import server
 with server.embedded(sys.argv[1]) as dsn:
     with psycopg.connect(dsn, dbname="postgres") as session:
         print(session.execute("SELECT 41 + 1").fetchone()[0], flush=True)
@@ -100,7 +100,7 @@ def test_uses_nest_and_a_lease_outlives_them(made: Path) -> None:
 
 
 def test_nothing_is_left_running_after_a_process_with_a_lease_ends(made: Path) -> None:
-    code = "import sys; from warehouse.bronze import server; server.lease(sys.argv[1]); print('up')"
+    code = "import sys; from warehouse.bronze.embedded import server; server.lease(sys.argv[1]); print('up')"
     assert said(python(code, str(made))) == "up"
     assert pid(made) is None
 
@@ -109,7 +109,7 @@ def test_nothing_is_left_running_after_pool_workers_end_spawned_or_forked(made: 
     code = """
     import multiprocessing, sys
     from concurrent.futures import ProcessPoolExecutor
-    from warehouse.bronze import server
+    from warehouse.bronze.embedded import server
     if __name__ == "__main__":
         if sys.argv[3] == "parent":
             server.lease(sys.argv[1])

@@ -28,7 +28,7 @@ from scripts.trace import trace
 from scripts.tracing.tables import rows_where
 from tests.google_fakes import SHEET_ID, fake_google
 from tests.postgres_bench import sql
-from warehouse.bronze import server
+from warehouse.bronze.embedded import server
 
 REPO = Path(__file__).resolve().parent.parent
 SHEET = "Date,Time,SYS,DIA,Pulse\n2025-03-01,07:30,128,82,61\n2025-03-01,20:15,124,80,64\n2025-03-02,07:40,119/,,60\n"

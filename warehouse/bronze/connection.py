@@ -20,7 +20,7 @@ from psycopg import conninfo, sql
 from psycopg.rows import TupleRow
 
 from config.errors import WarehouseError
-from warehouse.bronze import server
+from warehouse.bronze.embedded import server
 from warehouse.bronze.ledger import Load
 
 Connection = psycopg.Connection[TupleRow]

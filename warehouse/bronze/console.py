@@ -12,7 +12,8 @@ from typing import Any
 from psycopg import pq
 
 from config.errors import WarehouseError
-from warehouse.bronze import binaries, connection, server
+from warehouse.bronze import connection
+from warehouse.bronze.embedded import binaries, server
 
 
 def psql(settings: Mapping[str, Any], argv: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from config.errors import WarehouseError
 from warehouse.bronze import ledger
-from warehouse.bronze.cluster import (
+from warehouse.bronze.embedded.cluster import (
     Cluster,
     Notify,
     conninfo,

@@ -21,9 +21,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from config.errors import WarehouseError
-from warehouse.bronze.binaries import User, find, identity, major, may, server_user, usable_by
-from warehouse.bronze.processes import any_named, command_of
-from warehouse.bronze.sizing import server_settings
+from warehouse.bronze.embedded.binaries import User, find, identity, major, may, server_user, usable_by
+from warehouse.bronze.embedded.processes import any_named, command_of
+from warehouse.bronze.embedded.sizing import server_settings
 
 Notify = Callable[[str], None]
 

@@ -1,4 +1,4 @@
-"""`bronze status|psql`, and what `verify` asks the ledger."""
+"""`bronze status`, and what `verify` asks the ledger."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def problems(project: Project) -> list[str]:
     from warehouse.bronze.status import verify
 
     try:
-        return verify(_settings(project), {node.partition(".")[2]: sha for node, sha in rows})
+        return verify(for_bronze(project), {node.partition(".")[2]: sha for node, sha in rows})
     except WarehouseError as error:
         return [str(error)]
 
 
 def answer(project: Project, options: Namespace) -> Answer:
     """`bronze status`: tables, rows, partitions, dead letters and loads."""
-    from warehouse.bronze.server import exists
+    from warehouse.bronze.embedded.server import exists
     from warehouse.bronze.status import status as read
 
     if not project.settings["database"] and not exists(project.data_dir):
@@ -47,7 +47,7 @@ def answer(project: Project, options: Namespace) -> Answer:
             "bytes": 0,
         }
         return Answer(nothing, "There is no bronze database yet: python main.py")
-    data = read(_settings(project))
+    data = read(for_bronze(project))
     lines = [f"{'table':<28}{'rows':>12}{'partitions':>12}{'dead letters':>14}"]
     lines += [
         f"{t['table']:<28}{t['rows']:>12,}{t['partitions']:>12}{t['dead_letters']:>14,}{'   examples' if t['example'] else ''}"
@@ -56,20 +56,14 @@ def answer(project: Project, options: Namespace) -> Answer:
     return Answer(data, "\n".join(lines))
 
 
-def psql(project: Project, arguments: list[str]) -> int:
-    """Open psql on the bronze database; the embedded server lives as long as it does."""
-    from warehouse.bronze.console import psql as run
-
-    return run(_settings(project), arguments)
-
-
 def leave(project: Project) -> None:
     """Stop an embedded server whose last client was killed and could not."""
-    from warehouse.bronze.server import stop_if_unused
+    from warehouse.bronze.embedded.server import stop_if_unused
 
     if not project.settings["database"]:
         stop_if_unused(project.data_dir)
 
 
-def _settings(project: Project) -> dict[str, Any]:
+def for_bronze(project: Project) -> dict[str, Any]:
+    """The settings every command on bronze needs."""
     return {name: project.settings[name] for name in ("database", "data_dir", "environment")}
