@@ -19,10 +19,12 @@ lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## measure: nothing to do, rows through the pipeline, the engine (docs/benchmarks.md)
+bench: $(VENV)/.dev  ## measure: nothing to do, rows through the pipeline, the engine, bronze (docs/benchmarks.md)
 	$(BIN)/python bench/noop.py $(ARGS)
 	$(BIN)/python bench/pipeline.py $(ARGS)
 	$(BIN)/python bench/engine.py $(ARGS)
+	$(BIN)/python bench/bronze.py $(ARGS)
+	$(BIN)/python bench/bronze_faults.py $(ARGS)
 
 examples: $(VENV)/.run  ## write the shipped example exports anew
 	$(BIN)/python scripts/generate_mock_data.py --out examples/inbox

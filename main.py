@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 _FLAGS = ("--json", "--debug")
 _COMMANDS = {
@@ -24,7 +24,8 @@ _COMMANDS = {
     "accept": "take a node's outputs over as they are, on the record",
     "gc": "remove the bytes of superseded versions",
     "source": "which sources there are; whether they can be read",
-    "bronze": "the bronze tables; psql on them",
+    "bronze": "the bronze database: init, its tables, psql, backup, restore, upgrade",
+    "dlq": "dead letters: what was refused; tried again after a fix",
 }
 """Command → what it gives."""
 
@@ -187,12 +188,112 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 
 def _bronze(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("status", "psql"))
-    parser.add_argument("arguments", nargs="*", help="for psql, after --: passed on")
+    _actions(parser, _BRONZE)
+
+
+def _dlq(parser: argparse.ArgumentParser) -> None:
+    _actions(parser, _DLQ)
+
+
+def _actions(parser: argparse.ArgumentParser, table: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions, each with --help")
+    for name, (gives, options) in table.items():
+        action = actions.add_parser(name, help=gives, description=_described(gives))
+        for flag in _FLAGS:  # after the action, too
+            action.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        options(action)
+
+
+def _psql(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="after --: passed on to psql")
+
+
+def _backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the archive to write, such as bronze.dump")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+
+
+def _restore(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="an archive bronze backup has written")
+    force = "replace what the embedded database holds, once FILE is restored beside it"
+    parser.add_argument("--force", action="store_true", help=force)
+
+
+def _upgrade(parser: argparse.ArgumentParser) -> None:
+    where = "the folder of the old version's postgres; without it the usual places and PATH are searched"
+    parser.add_argument("--old-bin", metavar="DIR", default="", help=where)
+    parser.add_argument("--drop-old", action="store_true", help="remove the old version's data an earlier upgrade has kept")
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sql", action="store_true", help="only print what an administrator runs to make the roles")
+
+
+def _letters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", nargs="?", default="", metavar="SOURCE", help="only this source's")
+    states = ("open", "replayed", "obsolete", "ignored", "all")
+    parser.add_argument("--state", choices=states, default="open", help="those in this state; open without it")
+    parser.add_argument("--reason", default="", metavar="CODE", help="those refused for this reason")
+
+
+def _letter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=_positive, metavar="ID", help="its number in dlq list")
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    _letter(parser)
+    parser.add_argument("--raw", action="store_true", help="print its bytes as they were received; without it nothing of them")
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="only these sources' letters; all without one")
+    parser.add_argument("--id", nargs="+", action="extend", type=_positive, metavar="ID", help="the sources of these letters")
+    parser.add_argument("--dry-run", action="store_true", help="tell which letters would be tried, and by which nodes")
+    parser.set_defaults(jobs=1, executor="", strict=bool(os.environ.get("CI")))
+
+
+def _ignore(parser: argparse.ArgumentParser) -> None:
+    _letter(parser)
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why it will never be mended; kept with it")
+
+
+def _reconcile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="only these sources")
+    parser.add_argument("--repair", action="store_true", help="load what is missing; rows that are there are never touched")
+
+
+def _retain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="only these sources")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--before", metavar="DATE", help="the months that lie before this day entirely, such as 2020-01-01")
+    what.add_argument("--restore", metavar="MONTH", help="attach a detached month again, such as 2019-12")
+    parser.add_argument("--drop", action="store_true", help="drop them for good; without it they are detached and kept as tables")
+    parser.add_argument("--apply", action="store_true", help="do it; without it nothing is changed")
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:
     """A command without options of its own."""
+
+
+_BRONZE = {
+    "init": ("make the database ready: migrations, a table for every source, the four roles", _init),
+    "status": ("tables, rows, bytes, freshness, quality, dead letters and loads", _nothing),
+    "reconcile": ("whether the records in force, the ledger and the rows agree; load what is missing", _reconcile),
+    "retain": ("take old months out: what would go, and with --apply it does", _retain),
+    "psql": ("a console on the database", _psql),
+    "backup": ("save the database to a file", _backup),
+    "restore": ("bring a saved database back", _restore),
+    "upgrade": ("bring the embedded database to the installed version of PostgreSQL", _upgrade),
+}
+"""Action of `bronze` → what it gives, its options."""
+
+_DLQ = {
+    "list": ("the dead letters, and how many there are for each reason", _letters),
+    "show": ("all that is known of one", _show),
+    "replay": ("try the open ones again, after a fix", _replay),
+    "ignore": ("set one aside that nobody will mend", _ignore),
+}
+"""Action of `dlq` → what it gives, its options."""
 
 
 def _positive(text: str) -> int:
@@ -217,6 +318,7 @@ _OPTIONS = {
     "gc": _gc,
     "source": _source,
     "bronze": _bronze,
+    "dlq": _dlq,
 }
 
 

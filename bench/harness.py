@@ -75,9 +75,15 @@ def measured(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = 
         )
         timer = threading.Timer(limit, _kill_group, (process.pid,))
         timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # a session of its own hears nothing of our Ctrl-C
+            _kill_group(process.pid)
+            process.wait()
+            raise
+        finally:
+            timer.cancel()
         took = time.perf_counter() - began
-        timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         if took >= limit and process.returncode < 0:
             return None

@@ -105,6 +105,24 @@ class Plausibility(_Strict):
     warn: Bounds | None = None
 
 
+Share = Annotated[float, Field(ge=0, le=1, examples=[0.99])]
+Hours = Annotated[float, Field(gt=0, allow_inf_nan=False, examples=[48])]
+
+
+class SourceSla(_Strict):
+    """What is wanted of one source; what is not said holds as for all. `freshness_hours: null`: not judged."""
+
+    completeness: Share = 0.99
+    validity: Share = 0.999
+    freshness_hours: Hours | None = 48
+
+
+class QualitySla(SourceSla):
+    """What is wanted of each load of records."""
+
+    sources: dict[SourceName, SourceSla] = Field(default={}, examples=[{"mi_fitness": {"freshness_hours": None}}])
+
+
 class Settings(BaseSettings):
     """Environment variables carry the upper-case names; YAML the lower-case ones. Unknown YAML keys are errors."""
 
@@ -189,6 +207,11 @@ class Settings(BaseSettings):
     evening_hours: tuple[Clock, Clock] = Field(
         ("18:00", "24:00"), description="The evening on the local clock, its end excluded.", examples=[["18:00", "24:00"]]
     )
+    quality_sla: QualitySla = Field(
+        QualitySla(),
+        description="What is wanted of each load of records; see docs/quality.md.",
+        examples=[{"completeness": 0.95, "freshness_hours": 72, "sources": {"mi_fitness": {"freshness_hours": None}}}],
+    )
     bp_csv_presets: dict[str, dict[str, Any]] = Field(
         {},
         description="Own presets for blood pressure CSVs; see docs/sources.md.",
@@ -235,6 +258,8 @@ def for_nodes(settings: Settings) -> dict[str, Any]:
     """What nodes may declare, as plain values; no secrets."""
     plain = settings.model_dump(mode="json", by_alias=True, exclude=set(NOT_FOR_NODES), exclude_none=False)
     plain["plausibility"] = {name: {k: v for k, v in p.items() if v is not None} for name, p in plain["plausibility"].items()}
+    said = {name: sla.model_dump(mode="json", exclude_unset=True) for name, sla in settings.quality_sla.sources.items()}
+    plain["quality_sla"]["sources"] = said  # what is not said of a source holds as for all
     return plain
 
 

@@ -23,6 +23,11 @@ RECORDS = pa.schema(
         pa.field("position", pa.string(), nullable=False),  # where in it: "line 12", "data.csv line 12", "Log!row 5"
         pa.field("record_index", pa.int64(), nullable=False),  # ordinal within the raw artifact
         pa.field("revision", pa.int64(), nullable=False),  # among equal raw_ids the highest is the newest
+        pa.field("time_text", pa.string()),  # its time as it stands in the record; null when that is a number, or nothing
+        pa.field("utc_offset", pa.int32()),  # seconds east of UTC with which the text was read; null when it was not understood
+        pa.field("quality_score", pa.float64()),  # 0 to 1: docs/quality.md
+        pa.field("quality_metrics", pa.string()),  # JSON object; few different ones, like the next
+        pa.field("quality_checks", pa.string()),  # JSON object: check → passed | failed | not_applicable, and reason codes
     ]
 )
 DEAD_LETTERS = pa.schema(
@@ -133,7 +138,9 @@ def write_table(sink: BinaryIO, table: pa.Table, schema: pa.Schema) -> int:
     return int(table.num_rows)
 
 
-def read_batches(path: str, columns: list[str] | None = None, batch_size: int = _BATCH) -> Iterator[pa.RecordBatch]:
-    """The rows of a Parquet file, a bounded batch at a time."""
-    with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(batch_size=batch_size, columns=columns)
+def read_batches(
+    path: str, columns: list[str] | None = None, batch_size: int = _BATCH, *, threads: bool = True
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file, a bounded batch at a time; without `threads` in less memory."""
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # what is read ahead would be kept to the end of the file
+        yield from file.iter_batches(batch_size=batch_size, columns=columns, use_threads=threads)

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any, NamedTuple
 
 from config.timezones import PersonZones
@@ -33,6 +33,8 @@ class Occasion(NamedTuple):
     """The identifying part: `2025-03-29T07:30`, `2025-03-29/morning`, `2025-03-29`; '' when unknown."""
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    offset: int | None = None
+    """Seconds east of UTC with which a local clock was read: one that was written, else the zone's at that time."""
 
 
 def occasion(
@@ -48,11 +50,18 @@ def occasion(
     at, label = _time(clock, slot, warnings)
     local = datetime.combine(day, at)
     if offset is not None:
-        return Occasion(local.replace(tzinfo=offset), f"{day}{label}", (), tuple(warnings))
-    moment = zones.to_utc(local, zone)
-    if moment.flag:
-        warnings.append(moment.flag)
-    return Occasion(moment.utc, f"{day}{label}", (), tuple(warnings))
+        utc = local.replace(tzinfo=offset).astimezone(UTC)
+    else:
+        utc, flag = zones.to_utc(local, zone)
+        warnings += [flag] if flag else []
+    ahead = round((local - utc.replace(tzinfo=None)).total_seconds())
+    return Occasion(utc, f"{day}{label}", (), tuple(warnings), ahead)
+
+
+def time_text(*cells: Any) -> str | None:
+    """The cells that say when, as they stand, with a blank between; None unless all that is written there is text."""
+    written = [cell for cell in cells if not is_blank(cell)]
+    return " ".join(written) if written and all(isinstance(cell, str) for cell in written) else None
 
 
 def ordinals(labels_and_contents: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:

@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import jsonschema_rs
-
 from config.errors import SourceRefused
 from config.stage import File, Finding, Inputs, Outputs, Report
 from config.tables import DEAD_LETTERS, RECORDS, TableWriter
+from ingestion.quality import Judge
 
 MAX_DEAD_LETTER = 1 << 20
 """Larger offenders keep only their position; the raw artifact has the bytes."""
 MAX_RECORD = 16 << 20
+_MAX_TIME_TEXT = 200
+"""No time is written longer; the record has the text."""
 _FUTURE_SLACK = timedelta(days=1)
 
 
@@ -44,6 +45,10 @@ class Record(NamedTuple):
     """Reason codes a person should know; the record is used."""
     volatile: tuple[str, ...] = ()
     """Keys of `raw` that change from export to export without meaning anything; ignored when telling repeats."""
+    time_text: str | None = None
+    """Its time as it stands in the record, where that is text."""
+    utc_offset: int | None = None
+    """Seconds east of UTC with which the text was read; None when it was not understood."""
 
 
 class DeadLetter(NamedTuple):
@@ -73,14 +78,14 @@ def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse
     `schema`: path of the source's JSON Schema. A refused file becomes one dead letter and a finding; the others go on.
     """
     with open(schema, encoding="utf-8") as text:
-        check = jsonschema_rs.validator_for(json.load(text))
+        judge = Judge(json.load(text))
     with (
         outputs.open("records") as good,
         outputs.open("dead_letters") as bad,
         TableWriter(good, RECORDS) as records,
         TableWriter(bad, DEAD_LETTERS) as dead,
     ):
-        collector = _Collector(records, dead, check)
+        collector = _Collector(records, dead, judge)
         for file in inputs.many("raw"):
             collector.take(file, parse, settings)
     return collector.report()
@@ -89,16 +94,18 @@ def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse
 class _Collector:
     """Counts and writes; one per run of a `records` step."""
 
-    def __init__(self, records: TableWriter, dead: TableWriter, check: Any) -> None:
-        self._records, self._dead, self._check = records, dead, check
+    def __init__(self, records: TableWriter, dead: TableWriter, judge: Judge) -> None:
+        self._records, self._dead, self._judge = records, dead, judge
         self._seen: set[bytes] = set()
         self._newest: dict[bytes, tuple[int, bytes]] = {}
         self._fates: Counter[str] = Counter()
         self._findings: list[Finding] = []
         self._index = 0
+        self._latest: datetime | None = None
 
     def take(self, file: File, parse: Parse, settings: Mapping[str, Any]) -> None:
         self._index = 0
+        self._latest = None if file.arrived is None else datetime.fromtimestamp(file.arrived, UTC) + _FUTURE_SLACK
         try:
             for item in parse(file, settings):
                 self._index += 1
@@ -147,14 +154,16 @@ class _Collector:
             self._seen.add(key)
             return known
         key = _digest(record.raw_id)
-        content = _digest(json_text({k: v for k, v in record.raw.items() if k not in record.volatile}))
+        content = _digest(repr({k: v for k, v in record.raw.items() if k not in record.volatile}))
         newest = self._newest.get(key)
         if newest is None or record.revision >= newest[0]:
             self._newest[key] = (record.revision, content)
         return newest is not None and newest[1] == content
 
     def _write(self, record: Record, text: str, file: File) -> None:
-        errors = [*record.errors, *_schema_errors(self._check, record.raw), *_time_errors(record.timestamp, file)]
+        untimely = self._untimely(record)
+        verdict = self._judge.verdict(record.raw, untimely)
+        errors = [*record.errors, *verdict.refusals, *(untimely if record.timestamp else ())]
         status = "invalid" if errors else "warning" if record.warnings else "valid"
         stamp = record.timestamp.astimezone(UTC) if record.timestamp else None
         self._records.append(
@@ -169,9 +178,17 @@ class _Collector:
                 record.position,
                 self._index,
                 record.revision,
+                *_time_as_written(record),
+                *verdict.profile,
             )
         )
         self._fates["accepted" if status != "invalid" else f"rejected:{errors[0]}"] += 1
+
+    def _untimely(self, record: Record) -> tuple[str, ...]:
+        """Why its time cannot be used: it has none, or one later than its file arrived."""
+        if record.timestamp is None:
+            return record.errors or ("no_time",)
+        return ("future",) if self._latest is not None and record.timestamp > self._latest else ()
 
     def _letter(self, letter: DeadLetter, file: File, size: int | None = None) -> None:
         raw = letter.raw if len(letter.raw) <= MAX_DEAD_LETTER else None
@@ -198,19 +215,8 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def _schema_errors(check: Any, raw: dict[str, Any]) -> list[str]:
-    """`schema:<path>:<keyword>` per violation: never the value."""
-    if check.is_valid(raw):
-        return []
-    found = {
-        f"schema:{'.'.join(map(str, e.instance_path)) or '$'}:{e.schema_path[-1] if e.schema_path else 'invalid'}"
-        for e in check.iter_errors(raw)
-    }
-    return sorted(found)
-
-
-def _time_errors(stamp: datetime | None, file: File) -> list[str]:
-    """A record cannot have been measured after its file arrived."""
-    if stamp is None or file.arrived is None:
-        return []
-    return ["future"] if stamp > datetime.fromtimestamp(file.arrived, UTC) + _FUTURE_SLACK else []
+def _time_as_written(record: Record) -> tuple[str | None, int | None]:
+    text = record.time_text
+    if text is None or len(text) > _MAX_TIME_TEXT or "\0" in text:
+        return None, None
+    return text, record.utc_offset

@@ -34,7 +34,7 @@ def _source_nodes(source: Source, live: bool) -> list[Node]:
             "ingestion",
             f"ingestion.{name}.extract:extract",
             files={"inbox": f"inbox/{name}/**"},
-            outputs={"raw": f"raw/{name}/**"},
+            outputs={"raw": f"raw/{name}/**", **_calls(source)},
             settings=source.extract_settings,
             secrets=source.secrets,
             remote=f"ingestion.{name}.extract:fingerprint" if live else None,
@@ -60,6 +60,11 @@ def _source_nodes(source: Source, live: bool) -> list[Node]:
             settings=_PERSON,
         ),
     ]
+
+
+def _calls(source: Source) -> dict[str, str]:
+    """The API calls that brought raw artifacts, one beside each; none of a source that only reads its inbox."""
+    return {"calls": f"raw/{source.name}.calls/**"} if source.live else {}
 
 
 def _validation(kind: str, sources: list[Source]) -> Node:
@@ -107,10 +112,11 @@ def _bronze(source: Source) -> Node:
             "records": f"records/{name}.parquet",
             "dead_letters": f"records/{name}.dead_letters.parquet",
             "raw": f"raw/{name}/**",
+            **_calls(source),
         },
-        settings=("environment",),
+        settings=("environment", "quality_sla", *source.settings),
         secrets=("database", "data_dir", "pipeline_version"),
-        resources=("warehouse/bronze/migrations/*.sql", "warehouse/bronze/*.sql"),
+        resources=("warehouse/bronze/migrations/*.sql", "warehouse/bronze/source_migrations/*.sql"),
         sink="warehouse.bronze.ledger:holds",
         touches=("postgres/**",),
     )

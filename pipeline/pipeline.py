@@ -14,6 +14,7 @@ from pipeline.node import Node
 from pipeline.outcome import Run, as_event, silent
 from pipeline.registry import Artifact, Registry, telling
 from pipeline.selection import Selection
+from pipeline.signals import interruptible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ class Pipeline:
         repair_views(planner.store, planner.state)
         run_id = uuid.uuid4().hex
         commit = Commit(registry, planner.store, planner.files, run_id, json.dumps(selection._asdict()))
-        with _sigterm_interrupts(), marked(run_id):  # workers are born with the mark
+        with interruptible(), marked(run_id):  # workers are born with the mark
             try:
                 run = Orchestrator(self.dag, planner, commit, run_id, jobs, listener, executor, strict).run(selection)
             except KeyboardInterrupt:
@@ -287,24 +288,3 @@ def _disk_told() -> Iterator[None]:
         where = f" (in {os.path.basename(os.path.dirname(error.filename)) or '.'})" if isinstance(error.filename, str) else ""
         why = error.strerror or type(error).__name__
         raise StoreError(f"The data directory cannot be used: {why}{where}.", "Mend that, or choose another DATA_DIR.") from error
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM stops a run like Ctrl-C; a second signal ends at once."""
-    import signal
-
-    def stop(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        raise KeyboardInterrupt(number)
-
-    try:
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

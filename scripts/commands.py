@@ -6,12 +6,15 @@ import argparse
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config.errors import UsageError
 from config.sources import SOURCES
 from pipeline import Selection
 from scripts.project import Project, open_project
+
+if TYPE_CHECKING:
+    from pipeline.outcome import Run
 
 ANSWERS = {
     "plan": "scripts.inspect:plan",
@@ -30,6 +33,7 @@ ANSWERS = {
     "gc": "scripts.keeping:gc",
     "source": "scripts.sources:answer",
     "bronze": "scripts.bronze.commands:answer",
+    "dlq": "scripts.dlq:answer",
 }
 """Command → the function that answers it: (project, options) → Answer. Imported only when it is asked for."""
 
@@ -68,6 +72,14 @@ def _run(project: Project, options: argparse.Namespace) -> int:
 
 def _execute(project: Project, selection: Selection, options: argparse.Namespace) -> int:
     from scripts import summary
+
+    run = through_engine(project, selection, options)
+    print(json.dumps(summary.as_json(run)) if options.json else summary.text(run, project))
+    return 1 if run.status == "failed" else 0
+
+
+def through_engine(project: Project, selection: Selection, options: argparse.Namespace) -> Run:
+    """Run the selection, telling on stderr what happens. Options: jobs, executor, strict, debug."""
     from scripts.events import listener
 
     fresh = not os.path.isdir(project.data_dir)
@@ -88,11 +100,7 @@ def _execute(project: Project, selection: Selection, options: argparse.Namespace
     if options.debug:
         for outcome in run.outcomes:
             print(outcome.details, end="", file=sys.stderr)
-    if options.json:
-        print(json.dumps(summary.as_json(run)))
-    else:
-        print(summary.text(run, project))
-    return 1 if run.status == "failed" else 0
+    return run
 
 
 def _tell_lineage(project: Project, run_id: str) -> None:

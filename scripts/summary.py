@@ -45,7 +45,7 @@ def text(run: Run, project: Project) -> str:
     if any(o.action in {"ran", "restored"} for o in run.outcomes):
         lines += ["", *_stages(run.outcomes), *_refused(run.outcomes, project), *_findings(run.outcomes)]
         lines += _unusual(run, project)
-    lines += _warnings(run.outcomes)
+    lines += [*_warnings(run.outcomes), *_misses(run.outcomes)]
     lines += [f"  ! {_stray(name)}" for name in project.strays]
     lines += ["", *_places(project), *_advice(run, project)]
     return "\n".join(lines)
@@ -115,7 +115,7 @@ def _kept(outcome: Outcome, project: Project) -> list[str]:
 
 
 def _findings(outcomes: Iterable[Outcome]) -> list[str]:
-    found = [(o.node, f) for o in outcomes for f in o.report.get("findings", [])]
+    found = [(o.node, f) for o in outcomes for f in o.report.get("findings", []) if not _is_miss(f)]
     lines = [f"    {node:<34}{f.get('message', f.get('code', ''))}{_where(f)}" for node, f in found[:20]]
     if len(found) > 20:
         lines.append(f"    … and {len(found) - 20} more: status --json")
@@ -144,6 +144,15 @@ def _where(finding: Mapping[str, Any]) -> str:
 def _warnings(outcomes: Iterable[Outcome]) -> list[str]:
     found = sorted({w for o in outcomes for w in o.warnings})
     return [f"  ! {w}" for w in found]
+
+
+def _misses(outcomes: Iterable[Outcome]) -> list[str]:
+    """Loads that are not as good as the settings want (`quality_sla`): each is told, however much else is worth knowing."""
+    return [f"  ! {f['message']}" for o in outcomes for f in o.report.get("findings", []) if _is_miss(f)]
+
+
+def _is_miss(finding: Mapping[str, Any]) -> bool:
+    return str(finding.get("code", "")).startswith("below_sla_")
 
 
 def _stray(folder: str) -> str:

@@ -58,6 +58,8 @@ class FakeGoogle:
     locale: str = "pl_PL"
     time_zone: str = "Europe/Warsaw"
     faults: list[Fault] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every answer; `{n}` in a value becomes the number of the request, from 1."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     """(path with query, Range header)"""
     queries: list[dict[str, list[str]]] = field(default_factory=list)
@@ -285,6 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
+        for name, value in self.google.headers.items():
+            self.send_header(name, value.replace("{n}", str(len(self.google.requests))))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if cut else body)

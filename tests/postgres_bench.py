@@ -40,6 +40,11 @@ def record(number: int, content: Any = None, **changed: Any) -> dict[str, Any]:
         "position": f"line {number + 2}",
         "record_index": number,
         "revision": 0,
+        "time_text": None,
+        "utc_offset": None,
+        "quality_score": 1.0,
+        "quality_metrics": '{"completeness":1.0}',
+        "quality_checks": "{}",
     }
     return row | changed
 
@@ -85,7 +90,7 @@ class Artifacts:
         path = self.folder / f"{role}{self._versions}.building"
         with path.open("wb") as sink, TableWriter(sink, schema) as writer:
             for row in rows:
-                writer.append(row[name] for name in schema.names)
+                writer.append(row.get(name) for name in schema.names)
         suffix = "" if role == "records" else ".dead_letters"
         return self._file(f"records/{self.source}{suffix}.parquet", role, path.read_bytes())
 
@@ -105,7 +110,9 @@ def asked(inputs: dict[str, Any]) -> dict[str, list[tuple[str, str, int | None]]
 
 def settings(data_dir: Path | str, database: str = "", environment: str = "development") -> dict[str, Any]:
     """What a bronze node declares."""
-    return {"environment": environment, "pipeline_version": "1.2.3", "database": database, "data_dir": str(data_dir)}
+    sla = {"completeness": 0.99, "validity": 0.999, "freshness_hours": None, "sources": {}}
+    plain = {"environment": environment, "pipeline_version": "1.2.3", "database": database, "data_dir": str(data_dir)}
+    return plain | {"quality_sla": sla}
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import pytest
 from tests.postgres_bench import ROOT, Artifacts, asked, letter, record, settings, sql
 from tests.stage_bench import StageBench
 from warehouse.bronze.console import psql
-from warehouse.bronze.embedded import cluster, server
+from warehouse.bronze.embedded import cluster, lifecycle, server
 from warehouse.bronze.ledger import holds
 from warehouse.bronze.load import load
 from warehouse.bronze.status import verify
@@ -46,7 +46,7 @@ def data(tmp_path: Path, template: Path) -> Iterator[Path]:
 
 
 def running(data: Path) -> bool:
-    return cluster.running(cluster.locate(str(data))) is not None
+    return lifecycle.running(cluster.locate(str(data))) is not None
 
 
 def ledger(data: Path) -> Path:
@@ -94,7 +94,7 @@ def test_a_running_server_is_asked(data: Path, inputs: dict[str, Any]) -> None:
 
 def test_after_a_crash_the_database_is_asked_and_then_the_file_again(data: Path, inputs: dict[str, Any]) -> None:
     with server.embedded(str(data)):
-        served = cluster.running(cluster.locate(str(data)))
+        served = lifecycle.running(cluster.locate(str(data)))
         assert served
         os.kill(served, signal.SIGKILL)
     assert holds(asked(inputs), settings(data))
@@ -106,7 +106,7 @@ def test_after_a_crash_the_database_is_asked_and_then_the_file_again(data: Path,
 
 @pytest.mark.parametrize(
     "statement",
-    ["DROP TABLE bronze_demo", "DELETE FROM bronze_loads"],
+    ["DROP TABLE bronze_demo CASCADE", "DELETE FROM bronze_loads"],
 )
 def test_what_was_removed_by_hand_is_not_held(data: Path, inputs: dict[str, Any], statement: str) -> None:
     assert psql(settings(data), ["-Xqc", statement]) == 0

@@ -78,11 +78,12 @@ def test_every_record_becomes_a_row_with_what_is_known_about_it(tmp_path: Path, 
     assert str(first["lineage_timestamp"]) == "2023-11-14 22:13:20"
     assert (first["file_path"], first["file_hash"], first["file_size"]) == (raw.name, raw.sha256, raw.size)
     assert (first["compression_type"], first["encoding"]) == ("none", "utf-8")
-    assert first["metadata"] == {"position": "line 2", "revision": 0, "raw_artifact": raw.name}
+    assert first["metadata"] == {"position": "line 2", "revision": 0}
     assert first["processing_end_time"] - first["processing_start_time"] >= first["processing_duration"] * 0
     assert first["processing_steps"] == [f"ingestion.{source}.extract", f"ingestion.{source}.records", f"bronze.{source}"]
     assert first["sound"]
-    assert first["error_message"] is first["quality_checks"] is first["api_endpoint"] is first["quality_score"] is None
+    assert first["error_message"] is first["api_endpoint"] is None
+    assert (first["quality_score"], first["quality_metrics"], first["quality_checks"]) == (1.0, {"completeness": 1.0}, {})
     assert (second["validation_status"], second["error_message"]) == ("warning", "dst_gap")
     assert second["quality_checks"] == {"reasons": ["dst_gap"]}
     assert third["source_timestamp"] is None
@@ -472,7 +473,9 @@ def test_migrations_are_applied_once_even_by_two_and_a_newer_database_is_left_al
     with connect(settings(data)) as session:
         schema.migrate(session)
         schema.migrate(session)
-        assert session.execute("SELECT count(*) FROM bronze_migrations").fetchone() == (len(schema.migrations()),)
+        assert session.execute("SELECT count(*) FROM bronze_migrations WHERE name NOT LIKE '%/%'").fetchone() == (
+            len(schema.migrations()),
+        )
         with session.transaction(force_rollback=True):
             session.execute("INSERT INTO bronze_migrations (name, sha256) VALUES ('9999_future.sql', '')")
             with pytest.raises(WarehouseError, match="newer version"):
@@ -482,7 +485,7 @@ def test_migrations_are_applied_once_even_by_two_and_a_newer_database_is_left_al
 def test_a_table_removed_by_hand_is_made_and_loaded_again(tmp_path: Path, data: Path, source: str, made: Artifacts) -> None:
     inputs = made.inputs([record(0), record(1, '{"a": NaN}')], [letter(2)])
     run(tmp_path, data, inputs)
-    sql(data, f'DROP TABLE "bronze_{source}"')
+    sql(data, f'DROP TABLE "bronze_{source}" CASCADE')
     assert run(tmp_path, data, inputs)["balance"]["fates"] == {"accepted": 1, "duplicate": 0, "rejected:json_syntax": 1}
     assert verify(settings(data), {source: inputs["records"].sha256}) == []
 
@@ -511,7 +514,7 @@ def test_verify_sees_lost_altered_and_missing_rows(tmp_path: Path, data: Path, s
     assert mine() == [f"bronze_{source}: the content of 1 rows does not match its hash."]
     sql(data, f"DELETE FROM {table} WHERE raw_id = 'reading:0'")
     assert mine() == [f"bronze_{source}: the ledger says 2 rows, the table has 1."]
-    sql(data, f"DROP TABLE {table}")
+    sql(data, f"DROP TABLE {table} CASCADE")
     assert mine() == [f"bronze_{source}: the table is missing."]
     sql(data, "DELETE FROM bronze_loads WHERE source = %s", source)
     sql(data, "DELETE FROM bronze_dead_letters WHERE source = %s", source)

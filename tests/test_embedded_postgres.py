@@ -20,8 +20,8 @@ from config.errors import WarehouseError
 from tests.postgres_bench import python, said, settings
 from warehouse.bronze.connection import connect
 from warehouse.bronze.console import psql
-from warehouse.bronze.embedded import binaries, cluster, server
-from warehouse.bronze.embedded.processes import command_of
+from warehouse.bronze.embedded import binaries, cluster, server, sockets
+from warehouse.bronze.embedded.processes import any_named, command_of
 from warehouse.bronze.embedded.sizing import server_settings
 
 USE = """
@@ -173,6 +173,31 @@ def test_the_clients_ctrl_c_does_not_reach_the_server_and_it_holds_nothing_of_th
     assert pid(made) is None  # the client left properly and was the last
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_client_that_is_stopped_while_the_server_starts_leaves_none(made: Path, number: int) -> None:
+    code = """
+    import sys
+    from pipeline.signals import interruptible
+    from warehouse.bronze.embedded import lifecycle, server
+    spawn = lifecycle._spawn
+    def told(cluster):
+        print("starting", flush=True)
+        return spawn(cluster)
+    lifecycle._spawn, lifecycle.ready = told, lambda cluster: False
+    with interruptible():
+        server.lease(sys.argv[1])
+    """
+    client = python(code, str(made))
+    assert client.stdout
+    assert client.stdout.readline() == "starting\n"
+    client.send_signal(number)
+    client.communicate(timeout=60)
+    token = cluster.locate(str(made)).token
+    assert not any_named(token)
+    with server.embedded(str(made)) as dsn, psycopg.connect(dsn) as session:
+        assert session.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_killed_server_is_recovered_and_what_was_committed_is_there(made: Path) -> None:
     with connect(settings(made)) as session:
         session.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
@@ -249,7 +274,7 @@ def test_long_paths_get_sockets_elsewhere_which_do_not_collide(tmp_path: Path, t
 
 def test_a_socket_folder_of_somebody_else_is_not_used(made: Path, tmp_path: Path) -> None:
     found = cluster.locate(str(made))
-    folder = Path(cluster._socket_folder(found))
+    folder = Path(sockets.socket_folder(found))
     shutil.rmtree(folder)
     folder.symlink_to(tmp_path)
     try:

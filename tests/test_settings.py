@@ -66,6 +66,14 @@ def test_the_environment_wins_over_env_file_over_yaml(tmp_path: Path, monkeypatc
         ("environment: My Flat", "environment is wrong"),
         ("morning_hours: [4, 12]", "morning_hours"),
         ("pg_port: 99999", "too large"),
+        ("quality_sla: {completeness: 99}", r"quality_sla \(completeness\) is wrong: the number is too large"),
+        ("quality_sla: {validity: -0.1}", "the number is too small"),
+        ("quality_sla: {completeness: null}", "it should be a number"),
+        ("quality_sla: {freshness_hours: 0}", "the number is too small"),
+        ("quality_sla: {freshness: 48}", "there is no such part"),
+        ("quality_sla: {sources: {nokia: {validity: 1}}}", "no source 'nokia'"),
+        ("quality_sla: {sources: {bp_csv: {steps: 1}}}", r"sources.bp_csv.steps"),
+        ("quality_sla: 0.99", "quality_sla is wrong: it should hold"),
         ("false", "does not hold settings"),
         ("[" * 2000, "nested too deep|not valid YAML"),
     ],
@@ -99,6 +107,15 @@ def test_dates_stay_dates_and_an_empty_name_is_no_setting(tmp_path: Path) -> Non
     found = load(tmp_path, "med_start_date: 2025-03-01\nsource_priority:\nplausibility:\n")
     assert module.for_nodes(found)["med_start_date"] == "2025-03-01"
     assert (found.source_priority, found.plausibility) == ({}, {})
+
+
+def test_what_is_wanted_of_loads_has_defaults_and_a_source_keeps_only_what_is_said_of_it(tmp_path: Path) -> None:
+    found = module.for_nodes(load(tmp_path))["quality_sla"]
+    assert found == {"completeness": 0.99, "validity": 0.999, "freshness_hours": 48, "sources": {}}
+    text = "quality_sla: {freshness_hours: null, sources: {bp_csv: {validity: 0.9}, mi_fitness: {freshness_hours: null}}}"
+    found = module.for_nodes(load(tmp_path, text))["quality_sla"]
+    assert (found["freshness_hours"], found["completeness"]) == (None, 0.99)
+    assert found["sources"] == {"bp_csv": {"validity": 0.9}, "mi_fitness": {"freshness_hours": None}}
 
 
 def test_the_level_of_the_log_may_be_written_small(tmp_path: Path) -> None:

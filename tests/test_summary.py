@@ -76,6 +76,17 @@ def test_findings_tell_how_often(project: Project) -> None:
     assert "Else. (x.csv)" in told
 
 
+def test_a_load_that_misses_what_is_wanted_warns_at_the_end_however_much_else_is_told(project: Project) -> None:
+    many = [{"code": f"c{n}", "message": f"Something {n}."} for n in range(30)]
+    miss = {"code": "below_sla_freshness", "message": "The newest record is old. Export it again."}
+    lines = said(project, outcome("normalization.bp_csv", findings=many), outcome("bronze.bp_csv", findings=[miss])).splitlines()
+    assert lines.count("  ! The newest record is old. Export it again.") == 1
+    assert "    … and 10 more: status --json" in lines
+    assert not any("bronze.bp_csv" in line for line in lines)
+    alone = said(project, outcome("bronze.bp_csv", findings=[miss]))
+    assert "Worth knowing" not in alone
+
+
 def test_nodes_that_were_not_looked_at_are_not_called_up_to_date(project: Project) -> None:
     looked, held = outcome("validation.body", "skipped"), outcome("normalization.bp_csv", "skipped", held=True)
     assert said(project, looked, held).startswith("Nothing to do among the 1 node looked at; 1 not looked at")

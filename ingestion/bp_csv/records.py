@@ -20,7 +20,7 @@ from ingestion.bp_csv.detect import Choice, choose_preset
 from ingestion.clock import Clock, read_epoch, read_format, read_time
 from ingestion.date_column import Dated, read_column
 from ingestion.dropped_text import Line, is_empty, kind_of, ragged, read_bytes, read_lines
-from ingestion.occasions import Occasion, any_cell, content_key, occasion, ordinals
+from ingestion.occasions import Occasion, any_cell, content_key, occasion, ordinals, time_text
 from ingestion.records import DeadLetter, Layout, Parsed, Record, collect
 from ingestion.words import fold
 
@@ -55,6 +55,7 @@ class _Found(NamedTuple):
     raw: dict[str, Any]
     label: str
     when: Occasion
+    time_text: str | None
 
 
 class _Reader:
@@ -124,7 +125,13 @@ class _Reader:
         if when.errors and any(is_summary(cell) for cell in [c for c in line.cells if c.strip()][:1]):
             when = Occasion(None, "", ("summary_row",))
         user = fields.get("user", "").strip()
-        return _Found(line, raw, f"{user}/{when.label}" if user and when.label else when.label, when)
+        label = f"{user}/{when.label}" if user and when.label else when.label
+        return _Found(line, raw, label, when, self._time_text(fields, when))
+
+    def _time_text(self, fields: Mapping[str, str], when: Occasion) -> str | None:
+        if "summary_row" in when.errors or _EPOCHS.keys() & self._choice.columns.keys():
+            return None
+        return time_text(fields.get("datetime", fields.get("date")), fields.get("time"))
 
     def _when(self, fields: Mapping[str, str], dated: Dated | None) -> Occasion:
         for name, per_second in _EPOCHS.items():
@@ -186,6 +193,8 @@ def _record(found: _Found, raw_id: str) -> Record:
         position=f"line {found.line.number}",
         errors=found.when.errors,
         warnings=(*found.when.warnings, *(["pulse_only"] if pulse_only else [])),
+        time_text=found.time_text,
+        utc_offset=found.when.offset,
     )
 
 

@@ -20,6 +20,7 @@ from googleapiclient.discovery_cache import get_static_doc
 from googleapiclient.http import MediaIoBaseDownload
 
 from config.errors import SettingsError, SourceDenied, SourceUnavailable
+from ingestion.calls import Call
 from ingestion.google import retry
 from ingestion.google.names import safe_name
 from ingestion.google.retry import call, require
@@ -49,6 +50,14 @@ class DriveFile(NamedTuple):
     """Grows with every change; with the time of the last one."""
 
 
+class Fetched(NamedTuple):
+    """What a download came to."""
+
+    sha256: str
+    call: Call
+    """The call that gave its last piece."""
+
+
 class Drive:
     """The Drive API for one service account. Close it."""
 
@@ -57,7 +66,9 @@ class Drive:
         if endpoint:
             root = endpoint.rstrip("/") + "/"
             document.update(rootUrl=root, baseUrl=root + document["servicePath"], mtlsRootUrl=root)
-        self._http = google_auth_httplib2.AuthorizedHttp(credentials, http=httplib2.Http(timeout=retry.TIMEOUT))
+        self._version = document["version"]
+        self._endpoint = document["baseUrl"] + document["resources"]["files"]["methods"]["get"]["path"]
+        self._http = _Listening(credentials, http=httplib2.Http(timeout=retry.TIMEOUT))
         self._files = build_from_document(document, http=self._http).files()
 
     def close(self) -> None:
@@ -82,16 +93,17 @@ class Drive:
             raise SettingsError("MI_BAND_DRIVE_FOLDER_ID names a file, not a folder.", "Copy the id from the folder's own link.")
         return sorted(self._walk(folder_id, "", {folder_id}), key=lambda f: (f.path, f.id))
 
-    def download(self, file: DriveFile, sink: BinaryIO) -> None:
+    def download(self, file: DriveFile, sink: BinaryIO) -> Fetched:
         """The file's bytes into `sink`, only when size and checksum agree. SourceUnavailable after three tries."""
         for _ in range(_DOWNLOADS):
             with tempfile.SpooledTemporaryFile(max_size=2 * _CHUNK) as spool:
                 self._fetch(file, cast("BinaryIO", spool))
-                if _is_whole(file, cast("BinaryIO", spool)):
+                answer = self._http.heard
+                if sha256 := _whole(file, cast("BinaryIO", spool)):
                     spool.seek(0)
                     while block := spool.read(1 << 20):
                         sink.write(block)
-                    return
+                    return Fetched(sha256, Call.answered(self._version, self._endpoint, answer.status, answer))
             file = self._file(self._get(file.id, _FIELDS, "file on Drive"), "") or file  # it may have changed meanwhile
         raise SourceUnavailable("A file on Drive arrived damaged three times.", "Run again later.")
 
@@ -187,12 +199,24 @@ def md5_of(path: str) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _is_whole(file: DriveFile, spool: BinaryIO) -> bool:
+def _whole(file: DriveFile, spool: BinaryIO) -> str | None:
+    """The SHA-256 of the bytes, if size and checksums are those Drive tells."""
     if file.size is not None and spool.seek(0, 2) != file.size:
-        return False
+        return None
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     spool.seek(0)
     while block := spool.read(1 << 20):
         sha256.update(block)
         md5.update(block)
-    return file.sha256 in (None, sha256.hexdigest()) and file.md5 in (None, md5.hexdigest())
+    agree = file.sha256 in (None, sha256.hexdigest()) and file.md5 in (None, md5.hexdigest())
+    return sha256.hexdigest() if agree else None
+
+
+class _Listening(google_auth_httplib2.AuthorizedHttp):  # type: ignore[misc]
+    """Remembers the last answer: the client library gives a download's content only."""
+
+    heard: httplib2.Response
+
+    def request(self, *args: Any, **kwargs: Any) -> tuple[httplib2.Response, bytes]:
+        self.heard, content = super().request(*args, **kwargs)
+        return self.heard, content

@@ -5,7 +5,7 @@ Values are unformatted (numbers as numbers, dates as serial days); `get_all_reco
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 import gspread
@@ -13,10 +13,13 @@ import requests.adapters
 from google.auth.transport.requests import AuthorizedSession
 
 from config.errors import SettingsError
+from ingestion.calls import Call
 from ingestion.google import retry
 from ingestion.google.retry import call
 
 _HOST = "https://sheets.googleapis.com"
+_VERSION = "v4"
+_VALUES = f"/{_VERSION}/spreadsheets/{{spreadsheetId}}/values/{{range}}"
 _THING = "spreadsheet"
 
 
@@ -28,6 +31,8 @@ class Worksheet(NamedTuple):
     locale: str
     time_zone: str
     values: list[list[Any]]
+    call: Call
+    """The call that gave them."""
 
 
 class Sheets:
@@ -35,6 +40,8 @@ class Sheets:
 
     def __init__(self, credentials: Any, endpoint: str | None) -> None:
         self._session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+        self._session.hooks["response"].append(self._hear)
+        self._endpoint = (endpoint or _HOST).rstrip("/") + _VALUES
         if endpoint:
             self._session.mount(_HOST, _Redirect(endpoint))
         self._client = gspread.Client(credentials, session=self._session)
@@ -58,7 +65,13 @@ class Sheets:
             raise SettingsError("The spreadsheet lacks a worksheet that is asked for.", "Correct google_sheets_worksheets.")
         for sheet in found:
             if not wanted or sheet.title in wanted:
-                yield Worksheet(sheet.id, sheet.title, spreadsheet.locale, spreadsheet.timezone, _values(sheet))
+                values = _values(sheet)
+                said = Call.answered(_VERSION, self._endpoint, *self._heard)
+                yield Worksheet(sheet.id, sheet.title, spreadsheet.locale, spreadsheet.timezone, values, said)
+
+    def _hear(self, response: requests.Response, **_: Any) -> None:
+        """Remember the last answer's status and headers: gspread gives its content only."""
+        self._heard: tuple[int, Mapping[str, str]] = (response.status_code, response.headers)
 
     def _open(self, key: str) -> Any:
         return call(lambda: self._client.open_by_key(key), _THING)

@@ -21,7 +21,7 @@ def fingerprint(settings: Mapping[str, Any]) -> str | None:
 
 
 def extract(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Role `inbox` and the live sheet → collection `raw`; a worksheet becomes `live/<title>.json`.
+    """Role `inbox` and the live sheet → collections `raw`, a worksheet as `live/<title>.json`, and `calls` (`ingestion.calls`).
 
     Settings: google_sheets_bp_id, google_sheets_worksheets, google_api_endpoint; secret google_credentials.
     Raises SourceDenied, SourceUnavailable.

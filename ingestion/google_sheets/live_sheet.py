@@ -8,6 +8,7 @@ from typing import Any
 
 from config.errors import SourceDenied
 from config.stage import Outputs, Report
+from ingestion.calls import Calls
 from ingestion.google.credentials import google_id, load_credentials
 from ingestion.google.drive import Drive
 from ingestion.google.names import distinct, safe_name
@@ -33,11 +34,11 @@ def fetch_sheet(outputs: Outputs, settings: Mapping[str, Any], taken: Collection
     """Every wanted worksheet → `live/<title>.json`: `{"locale", "timeZone", "title", "values"}`, equal cells giving equal bytes."""
     with Sheets(load_credentials(settings), settings["google_api_endpoint"]) as sheets:
         found = list(sheets.worksheets(sheet_id(settings), settings["google_sheets_worksheets"] or ()))
+    calls = Calls(outputs)
     rows: dict[str, int] = {}
     members = distinct([(f"live/{safe_name(sheet.title + '.json')}", str(sheet.id)) for sheet in found], taken)
     for sheet, member in zip(found, members, strict=True):
-        with outputs.open("raw", member) as sink:
-            sink.write(_grid(sheet))
+        calls.bring(member, _grid(sheet), sheet.call)
         rows[f"raw/{member}"] = len(sheet.values)
     return {
         "rows": rows,

@@ -21,7 +21,7 @@ from ingestion.date_column import Dated, read_column
 from ingestion.dropped_text import ragged
 from ingestion.google_sheets.layout import Group, Table, find_table
 from ingestion.grids import Cell, Grid, GridRow, read_workbook, titles
-from ingestion.occasions import Occasion, any_cell, content_key, is_blank, occasion, ordinals
+from ingestion.occasions import Occasion, any_cell, content_key, is_blank, occasion, ordinals, time_text
 from ingestion.records import DeadLetter, Layout, Parsed, Record, collect
 from ingestion.words import fold
 
@@ -224,6 +224,8 @@ def _label(found: _Found) -> str:
 
 
 def _record(found: _Found, raw_id: str) -> Record:
+    fields = found.raw["fields"]
+    date = found.raw["dateAbove"] if is_blank(fields.get("date")) and "dateAbove" in found.raw else fields.get("date")
     return Record(
         raw_id=raw_id if found.when.label else raw_id.partition("#")[0],
         timestamp=found.when.utc,
@@ -233,6 +235,8 @@ def _record(found: _Found, raw_id: str) -> Record:
         errors=found.errors,
         warnings=found.warnings,
         volatile=("sheet", "row"),
+        time_text=None if "summary_row" in found.errors else time_text(date, fields.get("time")),
+        utc_offset=found.when.offset,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from config.stage import File, Outputs, Report
+from ingestion.calls import Calls
 from ingestion.google.credentials import google_id, load_credentials
 from ingestion.google.drive import Drive, DriveFile, md5_of
 from ingestion.google.names import distinct
@@ -33,24 +34,26 @@ def folder_digest(settings: Mapping[str, Any]) -> str:
 
 
 def fetch_folder(outputs: Outputs, settings: Mapping[str, Any], taken: Collection[str]) -> Report:
-    """The folder's CSV and zip files → collection `raw`, as `drive/<path>`. `taken`: members that are there already.
+    """The folder's CSV and zip files → collection `raw`, as `drive/<path>`, with their `calls`. `taken`: members that
+    are there already.
 
     Fates: accepted (fetched), kept (unchanged), unused:not_an_export.
     """
     drive, folder_id = open_folder(settings)
     fates: Counter[str] = Counter()
-    held = outputs.previous("raw")
+    held, calls = outputs.previous("raw"), Calls(outputs)
     with drive:
         files = drive.folder(folder_id)
         exports = [f for f in files if is_export(f)]
         fates["unused:not_an_export"] = len(files) - len(exports)
         for file, member in zip(exports, distinct([(f"drive/{f.path}", f.id) for f in exports], taken), strict=True):
             if member in held and _is_same(file, held[member]):
-                outputs.keep("raw", member)
+                calls.keep(member)
                 fates["kept"] += 1
             else:
                 with outputs.open("raw", member) as sink:
-                    drive.download(file, sink)
+                    fetched = drive.download(file, sink)
+                calls.note(member, fetched.sha256, fetched.call)
                 fates["accepted"] += 1
     fates = +fates
     return {

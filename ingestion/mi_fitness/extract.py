@@ -21,7 +21,8 @@ def fingerprint(settings: Mapping[str, Any]) -> str | None:
 
 
 def extract(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Role `inbox` and the Drive folder → collection `raw`. Drive files that have not changed are carried over, not fetched.
+    """Role `inbox` and the Drive folder → collections `raw` and `calls` (`ingestion.calls`). Drive files that have not changed are
+    carried over, not fetched.
 
     Settings: mi_band_drive_folder_id, google_api_endpoint; secret google_credentials. Raises SourceDenied, SourceUnavailable.
     """

@@ -136,7 +136,8 @@ class _Reader:
         return self._record(raw, position)
 
     def _record(self, raw: dict[str, Any], position: str) -> Record:
-        micros = epoch_micros(raw.get(self._stamp))
+        stamp = raw.get(self._stamp)
+        micros = epoch_micros(stamp)
         return Record(
             self._raw_id(raw, micros),
             None if micros is None else self._moment(micros, raw),
@@ -146,6 +147,7 @@ class _Reader:
             ("bad_time",) if micros is None and self._must_have_time else (),
             self._warnings,
             self._volatile,
+            stamp if isinstance(stamp, str) and stamp.strip() else None,
         )
 
     def _raw_id(self, raw: dict[str, Any], micros: int | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from config.errors import WarehouseError
 from scripts.answer import Answer
 from scripts.project import Project
+from scripts.words import counted, sized
 
 
 def problems(project: Project) -> list[str]:
@@ -32,7 +33,7 @@ def problems(project: Project) -> list[str]:
 
 
 def answer(project: Project, options: Namespace) -> Answer:
-    """`bronze status`: tables, rows, partitions, dead letters and loads."""
+    """`bronze status`: what each table holds, how fresh and how good it is."""
     from warehouse.bronze.embedded.server import exists
     from warehouse.bronze.status import status as read
 
@@ -48,12 +49,30 @@ def answer(project: Project, options: Namespace) -> Answer:
         }
         return Answer(nothing, "There is no bronze database yet: python main.py")
     data = read(for_bronze(project))
-    lines = [f"{'table':<28}{'rows':>12}{'partitions':>12}{'dead letters':>14}"]
+    lines = [f"{'table':<28}{'rows':>12}{'size':>10}{'partitions':>12}{'dead letters':>14}{'newest':>12}  quality"]
     lines += [
-        f"{t['table']:<28}{t['rows']:>12,}{t['partitions']:>12}{t['dead_letters']:>14,}{'   examples' if t['example'] else ''}"
+        f"{t['table']:<28}{t['rows']:>12,}{sized(t['bytes']):>10}{t['partitions']:>12}{t['dead_letters']:>14,}{_fresh(t):>12}  {_notes(t)}"
         for t in data["tables"]
     ]
     return Answer(data, "\n".join(lines))
+
+
+def _fresh(table: dict[str, Any]) -> str:
+    """How old the newest record is."""
+    hours = table["fresh_hours"]
+    return "–" if hours is None else f"{hours:,.0f} h ago" if hours < 72 else f"{hours / 24:,.0f} d ago"
+
+
+def _notes(table: dict[str, Any]) -> str:
+    """The last load's verdict, retired months, examples."""
+    quality, retired = table["quality"], table["retired"]["months"]
+    missed = quality and quality["missed"]
+    notes = [f"missed: {', '.join(missed)}" if missed else "as asked" if quality else "–"]
+    if retired:
+        notes.append(f"{counted(len(retired), 'month')} retired")
+    if table["example"]:
+        notes.append("examples")
+    return "; ".join(notes)
 
 
 def leave(project: Project) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import re
 import secrets
 import time
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import conninfo, pq, sql
 from psycopg.rows import TupleRow
 
 from config.errors import WarehouseError
@@ -31,6 +32,8 @@ _WAITS = (0.2, 0.6, 1.5)
 """Seconds before the next attempt."""
 _OLDEST = 150000
 _SESSION = {
+    "search_path": "public, pg_temp",  # nobody's temporary table or schema of his own comes before ours
+    "default_transaction_isolation": "read committed",  # what a load sees after it has waited for its lock
     "timezone": "UTC",
     "datestyle": "ISO",
     "intervalstyle": "iso_8601",
@@ -38,8 +41,15 @@ _SESSION = {
     "statement_timeout": "1h",
     "idle_in_transaction_session_timeout": "15min",
 }
+_SET = "SELECT pg_catalog.set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)"
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 _CAUSES = (
+    (
+        r"does not support SSL",
+        "offers no encryption",
+        "Switch TLS on there; on a network you trust say sslmode=disable in DATABASE_URL (or set PGSSLMODE)",
+        False,
+    ),
     (r"password|authentication|pg_hba|role .* does not exist", "refuses the credentials", "Check user and password", False),
     (r"database .* does not exist", "does not have this database", "Create it or correct the name", False),
     (r"too many (clients|connections)|remaining connection slots", "has no free connection", "Close some or try again", True),
@@ -54,24 +64,24 @@ _CAUSES = (
 
 
 @contextmanager
-def connect(settings: Mapping[str, Any], *, create: bool = True) -> Iterator[Connection]:
+def connect(settings: Mapping[str, Any], *, create: bool = True, role: str = "") -> Iterator[Connection]:
     """A session on the database of `settings` (`database`, `data_dir`); autocommit, UTC, with timeouts.
 
-    The embedded server stays up until this process ends. `create=False` never makes an embedded database.
-    Raises WarehouseError when it cannot be reached.
+    The embedded server stays up until this process ends. `create=False` never makes an embedded database. `role` is the command
+    this is for: the server knows the session as `pdp <role>`. Raises WarehouseError when it cannot be reached.
     """
-    session = open_session(settings, create=create)
+    session = open_session(settings, create=create, role=role)
     try:
         yield session
     finally:
         session.close()
 
 
-def open_session(settings: Mapping[str, Any], *, create: bool = True) -> Connection:
+def open_session(settings: Mapping[str, Any], *, create: bool = True, role: str = "") -> Connection:
     """Like `connect`, for the caller to close."""
     configured = normal_dsn(settings["database"])
     if configured:
-        return _knock(lambda: configured)
+        return open_at(configured, role)
     if not create and not server.exists(settings["data_dir"]):
         raise WarehouseError("There is no bronze database yet.", "Run the pipeline once.")
 
@@ -79,12 +89,17 @@ def open_session(settings: Mapping[str, Any], *, create: bool = True) -> Connect
         return server.lease(settings["data_dir"])  # each time: a server that died meanwhile is started again
 
     try:
-        return _knock(embedded)
+        return _knock(embedded, role)
     except _MissingError:
         if not create:
             raise
     _create_database(embedded())
-    return _knock(embedded)
+    return _knock(embedded, role)
+
+
+def open_at(dsn: str, role: str = "") -> Connection:
+    """Like `open_session`, on the database this connection string names."""
+    return _knock(lambda: dsn, role)
 
 
 def normal_dsn(text: str) -> str:
@@ -108,14 +123,14 @@ def exposed(session: Connection) -> bool:
 
 def all_loads_of(settings: Mapping[str, Any]) -> list[Load]:
     """Every load in the database of `settings`. Makes nothing; WarehouseError when it cannot be reached."""
-    with connect(settings, create=False) as session:
+    with connect(settings, create=False, role="ledger") as session:
         return _all_loads(session)
 
 
 def all_loads(dsn: str) -> list[Load] | None:
     """Every load in the database at `dsn`; None when it cannot say."""
     try:
-        with _knock(lambda: dsn) as session:
+        with open_at(dsn, "ledger") as session:
             return _all_loads(session)
     except (psycopg.Error, WarehouseError):
         return None
@@ -140,7 +155,7 @@ def refused(error: psycopg.Error) -> WarehouseError:
     code = error.sqlstate or "connection lost"
     mends = {
         "42P01": "A shared bronze table was removed by hand: restore it, or drop all bronze tables and run again.",
-        "42501": "Grant the role CREATE on the schema and the bronze tables.",
+        "42501": "Make the login a member of bronze_ingest, or of bronze_owner for what changes tables (docs/bronze_roles.md).",
         "53100": "The server's disk is full: make room and run again.",
         "57014": "A statement ran into its time limit: look for locks, or raise statement_timeout, and run again.",
         "55P03": "Another session holds the table: end it and run again.",
@@ -159,11 +174,11 @@ class _MissingError(WarehouseError):
     """The server is there, the database is not."""
 
 
-def _knock(dsn: Callable[[], str]) -> Connection:
+def _knock(dsn: Callable[[], str], role: str = "") -> Connection:
     """Connect in at most 5 s per attempt; four attempts when the reason may pass. `dsn` is asked before each."""
     for wait in (*_WAITS, None):
         try:
-            return _prepare(psycopg.connect(_complete(dsn()), autocommit=True, prepare_threshold=None))
+            return prepare(psycopg.connect(complete(dsn(), role), autocommit=True, prepare_threshold=None))
         except psycopg.Error as error:
             problem, passing = _unreachable(str(error))
         if wait is None or not passing:
@@ -172,14 +187,39 @@ def _knock(dsn: Callable[[], str]) -> Connection:
     raise AssertionError("unreachable")
 
 
-def _complete(dsn: str) -> str:
-    """With timeouts, keepalive and our name; what the person has set himself stays."""
+def complete(dsn: str, role: str = "") -> str:
+    """With timeouts, keepalive, our name and encryption; what the person has set himself stays. WarehouseError when it is none."""
     try:
         given = conninfo.conninfo_to_dict(dsn)
     except psycopg.Error:
         raise WarehouseError("DATABASE_URL is no connection string.", "Example: postgresql://user@host:5432/pdp") from None
-    wanted: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": "pdp", **_KEEPALIVE}
-    return conninfo.make_conninfo(**{**wanted, **given, "client_encoding": "utf8"})
+    wanted: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": f"pdp {role}".strip(), **_KEEPALIVE}
+    return conninfo.make_conninfo(**{**wanted, **_encryption(given), **given, "client_encoding": "utf8"})
+
+
+def _encryption(given: Mapping[str, Any]) -> dict[str, str]:
+    """`sslmode=require` for a server that is not on this machine, unless the person has said how.
+
+    libpq's own default, `prefer`, goes on in the clear and says nothing when the server offers no TLS.
+    """
+    chosen = os.environ.get  # impure: how the database is reached, not what it holds
+    if given.keys() & {"sslmode", "service"} or chosen("PGSSLMODE") or chosen("PGREQUIRESSL") or chosen("PGSERVICE"):
+        return {}
+    if "system" in {given.get("sslrootcert"), chosen("PGSSLROOTCERT")}:
+        return {}  # libpq makes it verify-full, and takes nothing weaker
+    ambient = {o.keyword.decode(): (o.val or b"").decode() for o in pq.Conninfo.get_defaults()}
+    hosts = given.get("hostaddr") or given.get("host") or ambient.get("hostaddr") or ambient.get("host") or ""
+    return {} if all(_local(host) for host in str(hosts).split(",")) else {"sslmode": "require"}
+
+
+def _local(host: str) -> bool:
+    """A socket's folder, or an address of this machine's loopback."""
+    if not host or host[0] in "/@" or host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _unreachable(said: str) -> tuple[WarehouseError, bool]:
@@ -193,15 +233,15 @@ def _unreachable(said: str) -> tuple[WarehouseError, bool]:
     ), True
 
 
-def _prepare(session: Connection) -> Connection:
-    """Check that it can hold bronze and set the session up; a psycopg.Error here means it was lost again."""
+def prepare(session: Connection, **changed: str) -> Connection:
+    """Check that it can hold bronze and set the session up, with settings `changed`; a psycopg.Error means it was lost again."""
     try:
         if session.info.server_version < _OLDEST:
             raise WarehouseError("The PostgreSQL server is older than 15.", "Upgrade it or use the embedded database.")
         if session.info.parameter_status("server_encoding") != "UTF8":
             raise WarehouseError("The database is not encoded in UTF-8.", "Create it with ENCODING 'UTF8'.")
-        for name, value in _SESSION.items():  # after connecting: connection poolers refuse startup options
-            session.execute("SELECT set_config(%s, %s, false)", (name, value))
+        wanted = _SESSION | changed  # after connecting: connection poolers refuse startup options
+        session.execute(_SET, (list(wanted), list(wanted.values())))
     except BaseException:
         session.close()
         raise

@@ -21,19 +21,30 @@ EXAMPLE = "example"
 def make_room(session: Connection, source: str, environment: str) -> bool:
     """In the load's own transaction, its table locked: drop its examples before real rows. True when the table was made anew.
 
-    Raises WarehouseError for examples that would come to lie beside real rows.
+    Raises WarehouseError as `must_make_room` does, and for a session that may not drop tables.
     """
+    if not must_make_room(session, source, environment):
+        return False
+    try:
+        schema.drop_source(session, source)
+    except psycopg.errors.InsufficientPrivilege:
+        raise WarehouseError(
+            f"Example records of {source} are in the way, and this login may not remove them.",
+            "Load once with a login that is a member of bronze_owner.",
+        ) from None
+    schema.create_source(session, source)
+    return True
+
+
+def must_make_room(session: Connection, source: str, environment: str) -> bool:
+    """Are there examples in the way of real rows? Raises WarehouseError for examples that would come to lie beside real rows."""
     examples, real = _provenance(session, source)
     if environment == EXAMPLE and real:
         raise WarehouseError(
             f"The database holds real records of {source}; example records are not mixed into them.",
             "Load examples into another database or another DATA_DIR.",
         )
-    if environment == EXAMPLE or real or not examples:
-        return False
-    schema.drop_source(session, source)
-    schema.create_source(session, source)
-    return True
+    return environment != EXAMPLE and examples and not real
 
 
 def sweep(session: Connection, source: str) -> None:
@@ -53,6 +64,8 @@ def sweep(session: Connection, source: str) -> None:
                         schema.drop_source(session, other)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
             _log.info("The examples of %s are in use and stay until the next load.", other)
+        except psycopg.errors.InsufficientPrivilege:
+            _log.info("The examples of %s stay until a load of an owner.", other)
 
 
 def _provenance(session: Connection, source: str) -> tuple[bool, bool]:

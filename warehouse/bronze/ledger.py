@@ -14,9 +14,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-LOADER_VERSION = "1"
+LOADER_VERSION = "2"
 """Changes when what is taken out of a record (raw_id, timestamp, hash) changes; then everything is loaded again."""
 DEAD_LETTERS = "bronze_dead_letters"
+
+_SHARED = frozenset(
+    {"loads", "dead_letters", "migrations", "loaded_months", "revisions", "quality", "retired", "catalog", "growth"}
+)
+"""`bronze_<name>` of these are tables and views of all sources."""
 
 Load = tuple[str, str, str, str, bool]
 """(source, table, sha256 of the artifact, loader version, is it example data)"""
@@ -25,7 +30,7 @@ Load = tuple[str, str, str, str, bool]
 def source_of(records: str) -> str:
     """`records/<source>.parquet` → `<source>`. ValueError for anything that is no name of a source."""
     found = re.fullmatch(r"(?:.*/)?([a-z][a-z0-9_]{0,40})\.parquet", records)
-    if not found or found[1] in {"loads", "dead_letters", "migrations"} or re.search(r"_(default|y\d+m\d\d)$", found[1]):
+    if not found or found[1] in _SHARED or re.search(r"^tmp_|_(default|current|known|y\d+m\d\d)$", found[1]):
         raise ValueError("no source has this name")
     return found[1]
 

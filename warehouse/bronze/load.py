@@ -1,211 +1,163 @@
-"""Loads one source's records and dead letters into bronze: in one transaction, exactly once, however often it is run."""
+"""Loads one source's records and dead letters into bronze: in one transaction, exactly once, however often it is run.
+
+The way of a record: stage table → is it known, in these bytes or by its identity? → its month. A large load uses several sessions:
+they fill new months aside (`months.py`); all the rest, and the commit, is one session's. A small load,
+and a session that may only insert, use temporary tables and one session.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
-import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from config.errors import WarehouseError
-from config.stage import File, Finding, Inputs, Outputs, Report
-from warehouse.bronze import artifacts, examples, schema
+from config.stage import File, Inputs, Outputs, Report
+from warehouse.bronze import artifacts, examples, records, reporting, roles, schema, staging
+from warehouse.bronze import job as jobs
 from warehouse.bronze import statements as do
 from warehouse.bronze.connection import Connection, connect, exposed, pause, refused
-from warehouse.bronze.ledger import DEAD_LETTERS, LOADER_VERSION, source_of
+from warehouse.bronze.job import Counts, Job
+from warehouse.bronze.ledger import DEAD_LETTERS, LOADER_VERSION
+from warehouse.bronze.letters import settle
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 5
 _PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
-_DATA = ("22", "54")
-"""SQLSTATE classes of a value PostgreSQL does not take: data exception, program limit."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One load: what, for whom, with which constants in its rows."""
-
-    source: str
-    table: str
-    environment: str
-    records: File
-    letters: File
-    raws: list[File]
-    rows: int
-    months: list[Any]
-    constants: dict[str, Any]
-    load_id: uuid.UUID = field(default_factory=uuid.uuid4)  # impure: names one load in the ledger
-
-
-@dataclass
-class _Counts:
-    """What one ledger row says."""
-
-    read: int
-    inserted: int
-    duplicate: int
-    dead: int
-    dead_inserted: int
-    hash_sum: int = 0
-    """Order-free checksum of the inserted rows' content hashes."""
-    ours: bool = True
-    """False: it had been loaded before."""
-    reasons: dict[str, int] = field(default_factory=dict)
+_LARGE = 20_000
+"""Records from which on several sessions are worth their start."""
+_HELPERS = 2
 
 
 def load(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Stage function of `bronze.<source>`: roles `records` (its name tells the source), `dead_letters`, `raw`; writes no file.
+    """Stage function of `bronze.<source>`: roles `records` (its name tells the source), `dead_letters`, `raw`, `calls`; writes no file.
 
-    Settings: environment, pipeline_version, database, data_dir (and environment `example` marks synthetic rows: they make room
-    for real ones, and are refused beside them). Unit of the balance: record. Raises WarehouseError.
+    Settings: environment, quality_sla, pipeline_version, database, data_dir, and those the records were read with, which the rows
+    name as their parameters. Environment `example` marks synthetic rows: they make room for real ones, and are refused beside
+    them. Unit of the balance: record. Raises WarehouseError.
     """
-    job = _job(inputs, outputs, settings)
+    return _run(jobs.of(inputs, outputs, settings), settings)
+
+
+def repair(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
+    """Load again what the ledger says is there and is not: compares with the rows themselves and sets the ledger right."""
+    return _run(jobs.of(inputs, outputs, settings, repair=True), settings)
+
+
+def _run(job: Job, settings: Mapping[str, Any]) -> Report:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with connect(settings) as session:
-                records, letters = _load(session, job)
-                return _report(job, records, letters, exposed(session))
+                counts, letters = _load(session, job, settings)
+                return reporting.report(job, counts, letters, unsafe=exposed(session))
         except psycopg.Error as error:
             # the whole batch again; a commit whose answer was lost is found in the ledger by its load_id
             if attempt == _ATTEMPTS or not _passing(error):
-                raise refused(error) from None
+                raise refused(error) from error
             _log.info("The load of %s was interrupted (%s) and starts again.", job.source, error.sqlstate or "connection lost")
             pause(min(0.2 * 2**attempt, 3))
     raise AssertionError("unreachable")
 
 
-def _job(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> _Job:
-    records = inputs.one("records")
-    try:
-        source = source_of(records.name)
-    except ValueError:
-        raise WarehouseError(
-            "The records' name gives no name for a table.",
-            "A source is named [a-z][a-z0-9_]*, 41 letters at most, none reserved.",
-        ) from None
-    months, rows = artifacts.months(records)
-    arrived = datetime.fromtimestamp(records.arrived, UTC) if records.arrived else None
-    constants = {
-        "source": source,
-        "target": f"bronze_{source}",
-        "environment": settings["environment"],
-        "run_id": outputs.run_id,
-        "attempt_id": outputs.attempt_id,
-        "pipeline_version": settings["pipeline_version"],
-        "parameters": json.dumps({"loader_version": LOADER_VERSION, "attempt_id": outputs.attempt_id}),
-        "lineage_id": artifacts.lineage_id(records),
-        "lineage_source": f"ingestion.{source}.records",
-        "lineage_timestamp": arrived,
-        "lineage_metadata": json.dumps({"records_sha256": records.sha256}),
-        "started": datetime.now(UTC),  # impure: when the load was made is what the ledger keeps
-        "steps": json.dumps([f"ingestion.{source}.extract", f"ingestion.{source}.records", f"bronze.{source}"]),
-        "cap": artifacts.LETTER_CAP,
-        "loader_version": LOADER_VERSION,
-    }
-    return _Job(
-        source,
-        f"bronze_{source}",
-        settings["environment"],
-        records,
-        inputs.one("dead_letters"),
-        inputs.many("raw") if "raw" in inputs.roles() else [],
-        rows,
-        sorted(months),
-        constants,
-    )
-
-
-def _load(session: Connection, job: _Job) -> tuple[_Counts, _Counts]:
+def _load(session: Connection, job: Job, settings: Mapping[str, Any]) -> tuple[Counts, Counts]:
     schema.migrate(session)
+    _lock(session, job)
     schema.create_source(session, job.source)
-    known = _known(session, job, job.table, job.records)
-    if known is None:  # months in a short transaction of their own: attaching one blocks readers of undated rows
+    counts = None if job.repair else _known(session, job, job.table, job.records)
+    letters = _known(session, job, DEAD_LETTERS, job.letters)
+    if counts and letters:
         with session.transaction():
-            _lock(session, job)
-            schema.create_months(session, job.source, job.months)
-    with session.transaction():
-        if _lock(session, job) or examples.make_room(session, job.source, job.environment):
-            schema.create_months(session, job.source, job.months)
-        records = _known(session, job, job.table, job.records) or _load_records(session, job)
-        letters = _known(session, job, DEAD_LETTERS, job.letters) or _load_letters(session, job)
-    if job.environment != examples.EXAMPLE:
-        examples.sweep(session, job.source)
-    return records, letters
+            settle(session, job, None)
+        return counts, letters
+    with _helpers(session, job, settings, wanted=counts is None) as helpers:
+        stage = records.prepare(session, job) if helpers else None
+        _create_months(session, job, set(stage.months) if stage else set())
+        with session.transaction():
+            if not stage and examples.make_room(session, job.source, job.environment):
+                _create_months(session, job, set())
+            if counts is None:
+                if not stage:
+                    stage = staging.prepare(session, job.table, [], shared=False)
+                    staging.fill(session, stage, job.records, job.profiles)
+                counts = records.load(session, helpers, job, stage)
+                _write_ledger(session, job, job.table, job.records, counts)
+                reporting.judge(session, job, counts, settings)
+            letters = letters or _load_letters(session, job)
+            settle(session, job, stage)
+    _tidy(session, job, counts)
+    return counts, letters
 
 
-def _lock(session: Connection, job: _Job) -> bool:
-    """One loader per table at a time, to the end of the transaction. True when the table was gone and had to be made again:
-
-    it held nothing but examples, and another source's load was the first real one.
-    """
+def _lock(session: Connection, job: Job) -> None:
+    """One loader per table at a time, as long as the session lives; what a killed one left behind is removed."""
     session.execute(do.LOCK_PATIENCE)
     session.execute(do.LOCK, (job.table,))
+    if session.execute(do.SCRATCH, (staging.prefix_of(job.table),)).fetchall():
+        session.execute(do.HELPERS_GONE, {"table": job.table})
+        staging.sweep(session, job.table)
     session.execute(do.TUNE)
-    return schema.create_source(session, job.source)
 
 
-def _known(session: Connection, job: _Job, target: str, file: File) -> _Counts | None:
+def _known(session: Connection, job: Job, target: str, file: File) -> Counts | None:
     row = session.execute(do.FIND_LOAD, (target, job.source, file.sha256, LOADER_VERSION)).fetchone()
-    if row is None:
+    if row is None or (job.environment != examples.EXAMPLE and row[1] == examples.EXAMPLE):
         return None
     read, inserted, duplicate, dead, dead_inserted = row[2:]
-    return _Counts(read, inserted, duplicate, dead, dead_inserted, ours=row[0] == job.load_id)
+    return Counts(read, inserted, duplicate, dead, dead_inserted, ours=row[0] == job.load_id)
 
 
-def _load_records(session: Connection, job: _Job) -> _Counts:
-    raws = artifacts.Raws(job.raws)
-    session.execute(do.STAGE)
-    _copy(session, do.COPY_RECORDS, artifacts.record_rows(job.records, raws))
-    _copy(session, do.COPY_FILES, raws.rows())
-    session.execute(do.ANALYZE)
-    try:
-        with session.transaction():
-            inserted, hash_sum = _insert(session, job)
-    except (psycopg.DataError, psycopg.OperationalError) as error:
-        if (error.sqlstate or "")[:2] not in _DATA:
-            raise
-        session.execute(do.REFUSE)
-        inserted, hash_sum = _insert(session, job)
-    dead_inserted = session.execute(do.REFUSED_LETTERS, job.constants).rowcount
-    reasons: dict[str, int] = dict(session.execute(do.REFUSED_COUNTS).fetchall())
-    dead = sum(reasons.values())
-    counts = _Counts(job.rows, inserted, job.rows - inserted - dead, dead, dead_inserted, hash_sum, reasons=reasons)
-    _write_ledger(session, job, job.table, job.records, counts)
-    return counts
+@contextmanager
+def _helpers(session: Connection, job: Job, settings: Mapping[str, Any], *, wanted: bool) -> Iterator[list[Connection]]:
+    """Further sessions for a large load of a session that owns the table; none where one core, or few records, is all there is."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )  # impure: how fast, not what
+    owner = session.execute(do.OWNER, (job.table,)).fetchall()[0][0]
+    large = wanted and owner and job.rows >= _LARGE and cores > 1 and not job.repair
+    if not large or examples.must_make_room(session, job.source, job.environment):
+        yield []
+        return
+    with ExitStack() as opened:
+        opened.callback(staging.sweep, session, job.table)
+        helpers = [opened.enter_context(connect(settings)) for _ in range(_HELPERS)]
+        for helper in helpers:
+            roles.act_as_owner(helper)
+            helper.execute(do.HELP, (job.table,))
+            helper.execute(do.TUNE)
+        yield helpers
 
 
-def _insert(session: Connection, job: _Job) -> tuple[int, int]:
-    table = sql.Identifier(job.table)
-    session.execute(do.KEYS)
-    session.execute(sql.SQL(do.FRESH).format(table=table))
-    inserted = session.execute(sql.SQL(do.INSERT).format(table=table), job.constants).rowcount
-    fresh, hash_sum = _one(session, do.SUMS)
-    if fresh != inserted:
-        raise WarehouseError(f"The load of {job.source} lost count of its rows.", "Report this; nothing was loaded.")
-    return inserted, hash_sum
+def _create_months(session: Connection, job: Job, aside: set[Any]) -> None:
+    """Partitions for the records that go through the table itself, in a short transaction: attaching one blocks readers of undated rows."""
+    wanted = set(job.months) - aside - records.retired(session, job)
+    schema.create_months(session, job.source, wanted - schema.months(session, job.table))
 
 
-def _load_letters(session: Connection, job: _Job) -> _Counts:
-    session.execute("DROP TABLE IF EXISTS pg_temp.bronze_stage, pg_temp.bronze_stage_files, pg_temp.bronze_stage_letters")
-    session.execute(do.STAGE)
-    read = _copy(session, do.COPY_LETTERS, artifacts.letter_rows(job.letters))
+def _load_letters(session: Connection, job: Job) -> Counts:
+    session.execute(do.STAGE_LETTERS)
+    read = 0
+    with session.cursor().copy(do.COPY_LETTERS) as copy:
+        for row in artifacts.letter_rows(job.letters):
+            copy.write_row(row)
+            read += 1
     inserted = session.execute(do.LETTERS, {**job.constants, "lineage_id": artifacts.lineage_id(job.letters)}).rowcount
-    counts = _Counts(read, inserted, read - inserted, 0, inserted)
+    counts = Counts(read, inserted, read - inserted, 0, inserted)
     _write_ledger(session, job, DEAD_LETTERS, job.letters, counts)
     return counts
 
 
-def _write_ledger(session: Connection, job: _Job, target: str, file: File, counts: _Counts) -> None:
+def _write_ledger(session: Connection, job: Job, target: str, file: File, counts: Counts) -> None:
+    if job.repair and target == job.table:
+        records.correct(session, job, counts)
     session.execute(
         do.LEDGER,
         {
             **job.constants,
+            "loader_version": _version(session, job, target, file),
             "target": target,
             "file_hash": file.sha256,
             "file_path": file.name,
@@ -218,25 +170,27 @@ def _write_ledger(session: Connection, job: _Job, target: str, file: File, count
             "dead": counts.dead,
             "dead_inserted": counts.dead_inserted,
             "hash_sum": counts.hash_sum,
-            "partitions": job.months if target == job.table else [],
+            "partitions": sorted(job.months) if target == job.table else [],
         },
     )
+    months = {month: net for month, net in counts.months.items() if any(net)}
+    rows, sums = [net[0] for net in months.values()], [net[1] for net in months.values()]
+    terms = {"load_id": job.load_id, "source": job.source, "months": list(months), "rows": rows, "sums": sums}
+    session.execute(do.LEDGER_MONTHS, terms)
 
 
-def _copy(session: Connection, statement: str, rows: Iterable[artifacts.Row]) -> int:
-    count = 0
-    with session.cursor().copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
-            count += 1
-    return count
+def _version(session: Connection, job: Job, target: str, file: File) -> str:
+    """A repair of a load the ledger knows stands beside it."""
+    known = job.repair and session.execute(do.FIND_LOAD, (target, job.source, file.sha256, LOADER_VERSION)).fetchone()
+    return f"{LOADER_VERSION}/repair/{job.load_id}" if known else LOADER_VERSION
 
 
-def _one(session: Connection, query: str | sql.Composed, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
-    row = session.execute(query, parameters).fetchone()
-    if row is None:
-        raise WarehouseError("PostgreSQL gave no answer to a question that has one.", "Run again.")
-    return row
+def _tidy(session: Connection, job: Job, counts: Counts) -> None:
+    """After the commit: statistics after a large load, and the examples of other sources."""
+    if counts.ours and counts.inserted >= _LARGE:
+        session.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(f"{job.table}_known")))
+    if job.environment != examples.EXAMPLE:
+        examples.sweep(session, job.source)
 
 
 def _passing(error: psycopg.Error) -> bool:
@@ -245,31 +199,3 @@ def _passing(error: psycopg.Error) -> bool:
     if code is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return code in _PASSING or code.startswith("08")
-
-
-def _report(job: _Job, records: _Counts, letters: _Counts, unsafe: bool) -> Report:
-    if records.ours:
-        fates = {"accepted": records.inserted, "duplicate": records.duplicate}
-        known = sum(records.reasons.values())
-        fates |= {f"rejected:{reason}": count for reason, count in records.reasons.items()}
-        if records.dead - known:
-            fates["rejected:refused_by_database"] = records.dead - known
-    else:
-        fates = {"unused:already_loaded": records.read}
-    findings: list[Finding] = []
-    if records.dead:
-        findings.append(
-            {"code": "refused_by_database", "message": "Records PostgreSQL cannot hold are dead letters.", "count": records.dead}
-        )
-    if unsafe:
-        findings.append(
-            {
-                "code": "connection_not_encrypted",
-                "message": "The database is reached over the internet unencrypted; set sslmode.",
-            }
-        )
-    return {
-        "rows": {job.table: records.inserted if records.ours else 0, DEAD_LETTERS: letters.dead_inserted if letters.ours else 0},
-        "balance": {"unit": "record", "came": records.read, "fates": fates},
-        "findings": findings,
-    }

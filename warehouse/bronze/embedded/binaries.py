@@ -82,17 +82,23 @@ def find() -> str:
 
 
 def major(folder: str) -> int:
-    """Major version of the programs in `folder`."""
-    try:
-        said = subprocess.run([os.path.join(folder, "postgres"), "--version"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
+    """Major version of the programs in `folder`. WarehouseError when they do not run."""
+    found = version(os.path.join(folder, "postgres"))
+    if found is None:
         raise WarehouseError(
             "The embedded PostgreSQL does not run on this machine.", "Set DATABASE_URL to a PostgreSQL 15 or newer."
-        ) from None
-    found = re.search(r"(\d+)[.\w]*\s*$", said)
-    if not found:
-        raise WarehouseError("The embedded PostgreSQL does not tell its version.", _MEND_MISSING)
-    return int(found[1])
+        )
+    return found
+
+
+def version(program: str) -> int | None:
+    """Major version of one of PostgreSQL's programs; None when it does not run."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    found = re.search(r"\(PostgreSQL\) (\d+)", said)  # a packager's own version may follow
+    return int(found[1]) if found else None
 
 
 def usable_by(user: User | None, folder: str) -> str:

@@ -1,10 +1,13 @@
-"""Tells whether a pid is a living process and what it is, from /proc or, where there is none, from ps."""
+"""Whether a pid is a living process and what it is, from /proc or, where there is none, from ps; how none of ours is lost."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def command_of(pid: int) -> str:
@@ -34,3 +37,21 @@ def _listed() -> Iterator[tuple[int, str]]:
         pid, state, command = [*line.split(None, 2), "", "", ""][:3]
         if pid.isdigit() and not state.startswith("Z") and int(pid) != os.getpid():
             yield int(pid), command
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """SIGINT and SIGTERM that come inside the block are answered at its end: no child is made that nobody knows of."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    came: list[int] = []
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not None]  # else not Python's
+    before = {number: signal.signal(number, lambda got, _frame: came.append(got)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for got in came:
+            signal.raise_signal(got)

@@ -18,21 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from config.errors import WarehouseError
+from config.errors import BusyError, WarehouseError
 from warehouse.bronze import ledger
-from warehouse.bronze.embedded.cluster import (
-    Cluster,
-    Notify,
-    conninfo,
-    foreign_server,
-    initialise,
-    locate,
-    ready,
-    running,
-    start,
-    stop,
-    wait_ready,
-)
+from warehouse.bronze.embedded.cluster import Cluster, Notify, locate
+from warehouse.bronze.embedded.lifecycle import conninfo, foreign_server, initialise, ready, running, start, stop, wait_ready
 
 DATABASE = "pdp"
 """The database the loader uses in the embedded server."""
@@ -105,6 +94,25 @@ def release(data_dir: str) -> None:
             held.kept = False
             if not held.users:
                 _leave(holder, key)
+
+
+@contextmanager
+def alone(data_dir: str, notify: Notify) -> Iterator[int]:
+    """Nobody else makes, starts, stops or uses the embedded server of `data_dir` inside the block.
+
+    Gives the lock, for a child that must not outlive it. BusyError when somebody uses the server.
+    """
+    folder = _folder(os.path.realpath(data_dir))
+    with _exclusive(folder, notify) as lock:
+        clients = _open(os.path.join(folder, "clients"))
+        try:
+            try:
+                fcntl.flock(clients, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BusyError("Another command uses the embedded database.", "Run again when it has ended.") from None
+            yield lock
+        finally:
+            os.close(clients)
 
 
 def exists(data_dir: str) -> bool:

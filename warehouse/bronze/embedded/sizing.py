@@ -30,6 +30,8 @@ def server_settings(major: int, folder: str, available: int | None = None) -> di
         "listen_addresses": "",  # the unix socket only
         "unix_socket_permissions": "0700",
         "max_connections": "40",
+        "max_locks_per_transaction": "256",  # a query over all months of a table locks each month and its indexes
+        "client_connection_check_interval": "5s",  # a statement whose client was killed ends, and so do its locks
         "timezone": "UTC",
         "log_timezone": "UTC",
         "wal_level": "minimal",
