@@ -116,7 +116,11 @@ def _bronze(source: Source) -> Node:
         },
         settings=("environment", "quality_sla", *source.settings),
         secrets=("database", "data_dir", "pipeline_version"),
-        resources=("warehouse/bronze/migrations/*.sql", "warehouse/bronze/source_migrations/*.sql"),
+        resources=(
+            "warehouse/bronze/migrations/*.sql",
+            "warehouse/bronze/source_migrations/*.sql",
+            "warehouse/bronze/access/*.sql",
+        ),
         sink="warehouse.bronze.ledger:holds",
         touches=("postgres/**",),
     )

@@ -26,7 +26,7 @@ OLD = next((n for n in (17, 16, 15) if os.path.exists(f"/usr/lib/postgresql/{n}/
 
 _COMMAND = """
 import sys
-from warehouse.bronze import programs
+from warehouse.bronze.saving import programs
 {before}
 import main
 sys.exit(main.main(sys.argv[1:]))

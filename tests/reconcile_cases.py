@@ -67,7 +67,7 @@ MENDED: dict[str, tuple[list[str], Named]] = {
         {("known_missing", None, 1)},
     ),
     "known invented": (
-        ["INSERT INTO T_known VALUES (1, gen_random_uuid()), (1, gen_random_uuid()), (2, NULL)"],
+        ["INSERT INTO T_known VALUES (1, 2), (1, 3), (2, NULL)"],
         {("known_stale", None, 2)},
     ),
     "letter deleted": (

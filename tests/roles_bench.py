@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from bench.bronze_servers import Server
 from tests.postgres_bench import ROOT, Artifacts, settings
 from tests.stage_bench import StageBench
-from warehouse.bronze.initialise import Made, initialise
+from warehouse.bronze.access.initialise import Made, initialise
 from warehouse.bronze.load import load
 
 PEOPLE = {"chief": "bronze_owner", "worker": "bronze_ingest", "ann": "bronze_analyst", "board": "bronze_dashboard"}

@@ -25,7 +25,7 @@ from pipeline.node import Node
 from pipeline.nodes import nodes
 from tests.google_fakes import FOLDER_ID, SHEET_ID, FakeGoogle, fake_google
 from tests.stage_bench import BenchInputs, StageBench, as_file
-from warehouse.bronze.calls import read
+from warehouse.bronze.loading.calls import read
 
 REPO = Path(__file__).resolve().parent.parent
 SAID = {
@@ -301,7 +301,7 @@ def test_bronze_takes_null_for_what_was_not_said_and_nothing_from_a_source_witho
 
 READER = """
 import json
-from warehouse.bronze.calls import read
+from warehouse.bronze.loading.calls import read
 def run(inputs, outputs, settings):
     with outputs.open("out") as sink:
         sink.write(json.dumps(read(inputs), sort_keys=True).encode())

@@ -16,9 +16,9 @@ from tests.postgres_bench import Artifacts, letter, record, served, settings, sq
 from tests.stage_bench import StageBench
 from tests.test_cli import Cli
 from warehouse.bronze import schema
+from warehouse.bronze.checking.status import status, verify
 from warehouse.bronze.connection import connect
 from warehouse.bronze.load import load
-from warehouse.bronze.status import status, verify
 
 COLUMNS = (
     "source, table_name, partition_name, month, state, rows, table_bytes, index_bytes, first_loaded_at, last_loaded_at, examples, "

@@ -22,12 +22,13 @@ from psycopg import conninfo
 from config.errors import WarehouseError
 from tests.keeping_bench import OLD, eventually, fill, old_cluster, old_server
 from tests.postgres_bench import ROOT, python, served, settings
-from warehouse.bronze import pool, programs
-from warehouse.bronze.backup import backup
+from warehouse.bronze import pool
 from warehouse.bronze.connection import _SESSION, complete, connect
 from warehouse.bronze.embedded import lifecycle, server
 from warehouse.bronze.embedded.sizing import server_settings
 from warehouse.bronze.pool import readers
+from warehouse.bronze.saving import programs
+from warehouse.bronze.saving.backup import backup
 
 
 @pytest.fixture(scope="module")

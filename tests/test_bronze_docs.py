@@ -10,9 +10,10 @@ import pytest
 
 from tests.postgres_bench import Artifacts, record, served, settings, sql
 from tests.stage_bench import StageBench
-from warehouse.bronze import columns, schema
+from warehouse.bronze import schema
 from warehouse.bronze.connection import connect
 from warehouse.bronze.load import load
+from warehouse.bronze.loading import columns
 
 DOC = (Path(__file__).parent.parent / "docs" / "bronze.md").read_text(encoding="utf-8")
 SOURCES = ("google_sheets", "mi_fitness", "bp_csv")

@@ -32,11 +32,12 @@ from tests.keeping_bench import (
 )
 from tests.postgres_bench import asked, python, record, said, settings, sql
 from tests.roles_bench import PEOPLE, Place, place
-from warehouse.bronze import ledger, programs
-from warehouse.bronze.backup import backup
+from warehouse.bronze import ledger
+from warehouse.bronze.checking.status import status, verify
 from warehouse.bronze.embedded import server
-from warehouse.bronze.restore import restore
-from warehouse.bronze.status import status, verify
+from warehouse.bronze.saving import programs
+from warehouse.bronze.saving.backup import backup
+from warehouse.bronze.saving.restore import restore
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +311,7 @@ def test_after_a_restore_that_was_killed_at_its_end_the_database_is_asked(data: 
     server.release(str(data))
     code = """
     import os, signal, sys
-    from warehouse.bronze.restore import restore
+    from warehouse.bronze.saving.restore import restore
     restore({"database": "", "data_dir": sys.argv[1]}, sys.argv[2], replace=True)
     os.kill(os.getpid(), signal.SIGKILL)
     """

@@ -19,14 +19,15 @@ from hypothesis import strategies as st
 from tests.postgres_bench import Artifacts, python, record, served, settings, sql
 from tests.stage_bench import StageBench
 from warehouse.bronze import load as loading
-from warehouse.bronze import records, schema, staging
+from warehouse.bronze import schema
+from warehouse.bronze.checking.status import verify
 from warehouse.bronze.connection import connect
 from warehouse.bronze.load import load
-from warehouse.bronze.status import verify
+from warehouse.bronze.loading import records, staging
 
 ROWS = (
-    "SELECT raw_id, version, source_timestamp, raw_data::text, validation_status, error_message, metadata - 'dated_at', file_path, quality_score,"
-    ' partition_key, content_hash, record_index, parent_lineage_ids, quality_checks FROM "bronze_{}" ORDER BY 1, 2, 11'
+    "SELECT raw_id, version, source_timestamp, raw_data::text, validation_status, error_message, metadata - 'dated_at', file_path,"
+    ' quality_score, partition_key, content_hash, record_index, parent_lineage_ids, quality_checks FROM "bronze_{}" ORDER BY 1, 2, 11'
 )
 
 
@@ -83,7 +84,7 @@ def test_every_month_is_a_partition_with_the_indexes_of_the_others_and_nothing_i
     assert months(data, source) == {"default": 1, **{f"y2024m{m:02d}": 8 for m in range(1, 13)}}
     counted = sql(
         data,
-        "SELECT count(*), count(DISTINCT indrelid) FROM pg_index WHERE indrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass)",
+        "SELECT count(*), count(DISTINCT indrelid) FROM pg_index JOIN pg_inherits ON inhrelid = indrelid WHERE inhparent = %s::regclass",
         f"bronze_{source}",
     )
     assert counted == [(9 * 13, 13)]
@@ -189,7 +190,8 @@ def test_a_loader_killed_while_it_fills_months_leaves_nothing_that_counts(tmp_pa
             from pathlib import Path
             from config.stage import File
             from tests.stage_bench import StageBench
-            from warehouse.bronze import load as loading, records
+            from warehouse.bronze import load as loading
+            from warehouse.bronze.loading import records
             loading._LARGE, records._WORTH_A_TABLE = 10, 5
             inputs = {k: [File(*f) for f in v] if isinstance(v[0], list) else File(*v) for k, v in json.loads(sys.argv[1]).items()}
             print("up", flush=True)

@@ -17,11 +17,11 @@ import pytest
 
 from tests.postgres_bench import ROOT, Artifacts, asked, letter, record, settings, sql
 from tests.stage_bench import StageBench
+from warehouse.bronze.checking.status import verify
 from warehouse.bronze.console import psql
 from warehouse.bronze.embedded import cluster, lifecycle, server
 from warehouse.bronze.ledger import holds
 from warehouse.bronze.load import load
-from warehouse.bronze.status import verify
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,10 @@ from config.errors import WarehouseError
 from tests.postgres_bench import Artifacts, CommitCutter, letter, python, record, said, served, settings, sql
 from tests.stage_bench import StageBench
 from warehouse.bronze import schema
+from warehouse.bronze.checking.status import status, verify
 from warehouse.bronze.connection import connect
 from warehouse.bronze.embedded import server
 from warehouse.bronze.load import load
-from warehouse.bronze.status import status, verify
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from config.settings import for_nodes, load
 from config.stage import File
 from config.tables import RECORDS, TableWriter
 from tests.postgres_bench import START, python, record, said
-from warehouse.bronze.quality import Measured, Verdict, findings, measure, sla_of, verdicts
+from warehouse.bronze.loading.quality import Measured, Verdict, findings, measure, sla_of, verdicts
 
 NOW = START + timedelta(days=3)
 WANTED = {"completeness": 0.99, "validity": 0.999, "freshness_hours": 48.0}
@@ -98,7 +98,7 @@ _PEAK = """
 import sys
 import pyarrow as pa
 from config.stage import File
-from warehouse.bronze.quality import measure
+from warehouse.bronze.loading.quality import measure
 print(measure(File("", sys.argv[1], "", 0)).rows, pa.default_memory_pool().max_memory())
 """
 

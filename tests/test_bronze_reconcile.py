@@ -22,13 +22,13 @@ from tests.reconcile_cases import FEB, JAN, LATER, LISTS, MENDED, NAMED, NO_TIME
 from tests.stage_bench import StageBench
 from tests.test_cli import Cli
 from warehouse.bronze import schema
+from warehouse.bronze.checking.differences import _KINDS, Difference
+from warehouse.bronze.checking.reconcile import Outcome, reconcile
+from warehouse.bronze.checking.repair import repair
+from warehouse.bronze.checking.status import verify
 from warehouse.bronze.connection import connect
-from warehouse.bronze.differences import _KINDS, Difference
 from warehouse.bronze.load import load
-from warehouse.bronze.reconcile import Outcome, reconcile
-from warehouse.bronze.repair import repair
-from warehouse.bronze.staging import prefix_of
-from warehouse.bronze.status import verify
+from warehouse.bronze.loading.staging import prefix_of
 
 
 @pytest.fixture(scope="module")

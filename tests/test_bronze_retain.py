@@ -18,12 +18,12 @@ from tests.roles_bench import PEOPLE, Place, place
 from tests.stage_bench import StageBench
 from tests.test_cli import Cli
 from warehouse.bronze import schema
+from warehouse.bronze.checking.reconcile import reconcile
+from warehouse.bronze.checking.repair import repair
+from warehouse.bronze.checking.retention import due, kept, restore, retire
+from warehouse.bronze.checking.status import status, verify
 from warehouse.bronze.connection import connect
 from warehouse.bronze.load import load
-from warehouse.bronze.reconcile import reconcile
-from warehouse.bronze.repair import repair
-from warehouse.bronze.retention import due, kept, restore, retire
-from warehouse.bronze.status import status, verify
 
 
 @pytest.fixture(scope="module")

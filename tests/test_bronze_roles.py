@@ -23,11 +23,11 @@ from tests.postgres_bench import ROOT, START, letter, record
 from tests.roles_bench import PEOPLE, Place, documented, held, place
 from tests.roles_statements import CAN, CANNOT
 from warehouse.bronze import schema
-from warehouse.bronze.initialise import Made
+from warehouse.bronze.access.initialise import Made
+from warehouse.bronze.access.roles import ROLES, script
+from warehouse.bronze.checking.reconcile import reconcile
+from warehouse.bronze.checking.status import status, verify
 from warehouse.bronze.letter_lookup import find
-from warehouse.bronze.reconcile import reconcile
-from warehouse.bronze.roles import ROLES, script
-from warehouse.bronze.status import status, verify
 
 
 @pytest.fixture(scope="module", params=["embedded", "system"])

@@ -27,10 +27,11 @@ from tests.keeping_bench import (
     typed,
 )
 from tests.postgres_bench import asked, said, settings, sql
-from warehouse.bronze import ledger, status
+from warehouse.bronze import ledger
+from warehouse.bronze.access.initialise import initialise
+from warehouse.bronze.checking import status
 from warehouse.bronze.embedded import binaries, server
 from warehouse.bronze.embedded.upgrade import drop_old, programs_of, upgrade
-from warehouse.bronze.initialise import initialise
 
 pytestmark = pytest.mark.skipif(not OLD, reason="there is one PostgreSQL only")
 NEW = binaries.major(binaries.find())

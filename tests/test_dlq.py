@@ -23,11 +23,11 @@ from config.errors import UsageError
 from tests.postgres_bench import START, Artifacts, letter, record, served, settings, sql
 from tests.stage_bench import BenchInputs, BenchOutputs
 from warehouse.bronze import schema
+from warehouse.bronze.checking.status import verify
 from warehouse.bronze.connection import connect
 from warehouse.bronze.embedded import server
 from warehouse.bronze.letter_lookup import Letter, find, ignore, show
 from warehouse.bronze.load import load
-from warehouse.bronze.status import verify
 
 REPO = Path(__file__).resolve().parent.parent
 

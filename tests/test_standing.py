@@ -241,7 +241,7 @@ def test_a_run_answered_from_memory_loads_neither_planner_nor_typing(tmp_path: P
     assert loaded == [
         "skipped",
         *("pipeline.installed", "pipeline.lock", "pipeline.node", "pipeline.outcome", "pipeline.pipeline"),
-        *("pipeline.registry", "pipeline.selection", "pipeline.standing", "pipeline.tuples"),
+        *("pipeline.registry", "pipeline.selection", "pipeline.signals", "pipeline.standing", "pipeline.tuples"),
     ]
     assert heavy == []
     assert spec

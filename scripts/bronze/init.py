@@ -20,11 +20,11 @@ _RUN = "Load into it: python main.py"
 
 def answer(project: Project, options: Namespace) -> Answer:
     """Bring the database to today's shape with a table for every source and the roles; `--sql` only prints what an administrator runs."""
-    from warehouse.bronze.roles import ROLES, script
+    from warehouse.bronze.access.roles import ROLES, script
 
     if options.sql:
         return Answer({"sql": script()}, script())
-    from warehouse.bronze.initialise import initialise
+    from warehouse.bronze.access.initialise import initialise
 
     made = initialise(for_bronze(project), SOURCES)
     following = [*([] if made.database == "embedded" else [_GRANT] if made.roles.complete else [_ASK]), _RUN]

@@ -14,7 +14,7 @@ from scripts.words import counted, sized
 
 def backup(project: Project, options: Namespace) -> Answer:
     """Save the database to a file."""
-    from warehouse.bronze.backup import backup as save
+    from warehouse.bronze.saving.backup import backup as save
 
     _say("Saving the bronze database; loads may go on meanwhile.")
     saved = save(for_bronze(project), options.file, replace=options.force)
@@ -37,8 +37,8 @@ def backup(project: Project, options: Namespace) -> Answer:
 
 def restore(project: Project, options: Namespace) -> Answer:
     """Bring a saved database back, and say whether it agrees with its own ledger."""
-    from warehouse.bronze.restore import restore as bring
-    from warehouse.bronze.status import status, verify
+    from warehouse.bronze.checking.status import status, verify
+    from warehouse.bronze.saving.restore import restore as bring
 
     settings = for_bronze(project)
     _say("Restoring the bronze database; nothing is replaced before all of it is there.")

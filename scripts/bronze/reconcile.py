@@ -15,7 +15,7 @@ from scripts.project import Project
 from scripts.words import counted
 
 if TYPE_CHECKING:
-    from warehouse.bronze.reconcile import Outcome
+    from warehouse.bronze.checking.reconcile import Outcome
 
 _MADE = """
 SELECT o.role, f.name, f.path, f.sha256, f.size, f.version, f.created_at
@@ -26,7 +26,7 @@ WHERE s.node = ? AND f.removed_at IS NULL ORDER BY f.name
 
 def answer(project: Project, options: Namespace) -> Answer:
     """What differs between records, ledger and rows; with `--repair` what is missing is loaded first. Exit code 1 when anything does."""
-    from warehouse.bronze.reconcile import reconcile
+    from warehouse.bronze.checking.reconcile import reconcile
 
     files = in_force(project)
     settings = {name: project.settings[name] for name in ("database", "data_dir")}
@@ -74,8 +74,8 @@ def _repair(
     project: Project, settings: dict[str, Any], files: dict[str, dict[str, list[File]]], before: list[Outcome]
 ) -> tuple[list[dict[str, Any]], list[Outcome]]:
     """(what was repaired, how all the sources stand now)."""
-    from warehouse.bronze.reconcile import reconcile
-    from warehouse.bronze.repair import repair
+    from warehouse.bronze.checking.reconcile import reconcile
+    from warehouse.bronze.checking.repair import repair
 
     worked = [o for o in before if o.differences and repair(_settings(project, o.source), o, files.get(o.source, {}))]
     if not worked:

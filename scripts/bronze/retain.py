@@ -13,12 +13,12 @@ from scripts.project import Project
 from scripts.words import counted, sized
 
 if TYPE_CHECKING:
-    from warehouse.bronze.retention import Month
+    from warehouse.bronze.checking.retention import Month
 
 
 def answer(project: Project, options: Namespace) -> Answer:
     """Show the months that lie before `--before` entirely, or those of `--restore`; change something only with `--apply`."""
-    from warehouse.bronze import retention
+    from warehouse.bronze.checking import retention
 
     settings = {name: project.settings[name] for name in ("database", "data_dir")}
     if options.restore:

@@ -24,7 +24,7 @@ def problems(project: Project) -> list[str]:
         )
     if not rows:
         return []
-    from warehouse.bronze.status import verify
+    from warehouse.bronze.checking.status import verify
 
     try:
         return verify(for_bronze(project), {node.partition(".")[2]: sha for node, sha in rows})
@@ -34,8 +34,8 @@ def problems(project: Project) -> list[str]:
 
 def answer(project: Project, options: Namespace) -> Answer:
     """`bronze status`: what each table holds, how fresh and how good it is."""
+    from warehouse.bronze.checking.status import status as read
     from warehouse.bronze.embedded.server import exists
-    from warehouse.bronze.status import status as read
 
     if not project.settings["database"] and not exists(project.data_dir):
         nothing: dict[str, Any] = {

@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from warehouse.bronze import connection, programs
+from warehouse.bronze import connection
 from warehouse.bronze.embedded import server
+from warehouse.bronze.saving import programs
 
 
 def psql(settings: Mapping[str, Any], argv: Sequence[str]) -> int:

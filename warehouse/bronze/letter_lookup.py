@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from config.errors import UsageError
-from warehouse.bronze import roles
+from warehouse.bronze.access import roles
 from warehouse.bronze.connection import Connection, connect, refused
 
 _FIND = """

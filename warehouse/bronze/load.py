@@ -17,13 +17,15 @@ import psycopg
 from psycopg import sql
 
 from config.stage import File, Inputs, Outputs, Report
-from warehouse.bronze import artifacts, examples, records, reporting, roles, schema, staging
-from warehouse.bronze import job as jobs
-from warehouse.bronze import statements as do
+from warehouse.bronze import schema
+from warehouse.bronze.access import roles
 from warehouse.bronze.connection import Connection, connect, exposed, pause, refused
-from warehouse.bronze.job import Counts, Job
 from warehouse.bronze.ledger import DEAD_LETTERS, LOADER_VERSION
-from warehouse.bronze.letters import settle
+from warehouse.bronze.loading import artifacts, examples, records, reporting, staging
+from warehouse.bronze.loading import job as jobs
+from warehouse.bronze.loading import statements as do
+from warehouse.bronze.loading.job import Counts, Job
+from warehouse.bronze.loading.letters import settle
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 5

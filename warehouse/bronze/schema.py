@@ -12,7 +12,7 @@ from functools import cache
 from psycopg import errors, sql
 
 from config.errors import WarehouseError
-from warehouse.bronze import roles
+from warehouse.bronze.access import roles
 from warehouse.bronze.connection import Connection
 
 _HERE = os.path.dirname(os.path.abspath(__file__))

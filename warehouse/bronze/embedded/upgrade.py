@@ -16,11 +16,13 @@ from typing import NamedTuple
 from psycopg import sql
 
 from config.errors import BusyError, UsageError, WarehouseError
-from warehouse.bronze import connection, programs, roles
+from warehouse.bronze import connection
+from warehouse.bronze.access import roles
 from warehouse.bronze.connection import Connection
 from warehouse.bronze.embedded import binaries, server
 from warehouse.bronze.embedded.cluster import Cluster, Notify, at, majors, remove, sync_folder
 from warehouse.bronze.embedded.lifecycle import SUPERUSER, conninfo, foreign_server, initialise, running, start, stop
+from warehouse.bronze.saving import programs
 
 _DATABASES = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datallowconn ORDER BY 1"
 _COMMON = "postgres"

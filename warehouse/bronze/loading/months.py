@@ -16,11 +16,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from warehouse.bronze import statements as do
-from warehouse.bronze.artifacts import LETTER_CAP
 from warehouse.bronze.connection import Connection
-from warehouse.bronze.parallel import together
-from warehouse.bronze.staging import Stage
+from warehouse.bronze.loading import statements as do
+from warehouse.bronze.loading.artifacts import LETTER_CAP
+from warehouse.bronze.loading.parallel import together
+from warehouse.bronze.loading.staging import Stage
 
 Counts = dict[date, tuple[int, int]]
 """Month → (rows, checksum of their content hashes)."""

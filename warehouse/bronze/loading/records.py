@@ -11,15 +11,16 @@ import psycopg
 from psycopg import sql
 
 from config.errors import WarehouseError
-from warehouse.bronze import months, schema, staging
-from warehouse.bronze import statements as do
+from warehouse.bronze import schema
+from warehouse.bronze.checking.reconcile_statements import LETTERS
+from warehouse.bronze.checking.repair_statements import VERSIONS
 from warehouse.bronze.connection import Connection
-from warehouse.bronze.job import Counts, Job
-from warehouse.bronze.months import Counts as MonthCounts
-from warehouse.bronze.parallel import cancelled_on_error
-from warehouse.bronze.reconcile_statements import LETTERS
-from warehouse.bronze.repair_statements import VERSIONS
-from warehouse.bronze.staging import Stage
+from warehouse.bronze.loading import months, staging
+from warehouse.bronze.loading import statements as do
+from warehouse.bronze.loading.job import Counts, Job
+from warehouse.bronze.loading.months import Counts as MonthCounts
+from warehouse.bronze.loading.parallel import cancelled_on_error
+from warehouse.bronze.loading.staging import Stage
 
 UNDATED = date(1, 1, 1)
 """The partition key of rows without a time."""

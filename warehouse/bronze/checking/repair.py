@@ -15,12 +15,14 @@ import psycopg
 from psycopg import sql
 
 from config.stage import File, Outputs
-from warehouse.bronze import artifacts, load, roles
-from warehouse.bronze import repair_statements as mend
-from warehouse.bronze import statements as do
+from warehouse.bronze import load
+from warehouse.bronze.access import roles
+from warehouse.bronze.checking import repair_statements as mend
+from warehouse.bronze.checking.differences import UNDATED
+from warehouse.bronze.checking.reconcile import InForce, Outcome
 from warehouse.bronze.connection import Connection, connect, refused
-from warehouse.bronze.differences import UNDATED
-from warehouse.bronze.reconcile import InForce, Outcome
+from warehouse.bronze.loading import artifacts
+from warehouse.bronze.loading import statements as do
 
 _ROWS = frozenset(
     {

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple, Self
 from psycopg import sql
 
 from config.stage import File
-from warehouse.bronze import statements as do
-from warehouse.bronze.arrow import frugal
-from warehouse.bronze.artifacts import LETTER_CAP
-from warehouse.bronze.columns import COLUMNS, Piece, Refused, pieces
 from warehouse.bronze.connection import Connection
-from warehouse.bronze.parallel import ahead
-from warehouse.bronze.profiles import COLUMNS as PROFILE_COLUMNS
-from warehouse.bronze.profiles import Profiles
+from warehouse.bronze.loading import statements as do
+from warehouse.bronze.loading.arrow import frugal
+from warehouse.bronze.loading.artifacts import LETTER_CAP
+from warehouse.bronze.loading.columns import COLUMNS, Piece, Refused, pieces
+from warehouse.bronze.loading.parallel import ahead
+from warehouse.bronze.loading.profiles import COLUMNS as PROFILE_COLUMNS
+from warehouse.bronze.loading.profiles import Profiles
 
 
 class Stage(NamedTuple):

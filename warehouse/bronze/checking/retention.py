@@ -14,11 +14,12 @@ import psycopg
 from psycopg import sql
 
 from config.errors import UsageError, WarehouseError
-from warehouse.bronze import roles, schema
+from warehouse.bronze import schema
+from warehouse.bronze.access import roles
+from warehouse.bronze.checking.reconcile import require_ledger
+from warehouse.bronze.checking.reconcile_statements import CHECKSUM
+from warehouse.bronze.checking.repair_statements import KNOWN_MISSING
 from warehouse.bronze.connection import Connection, connect, refused
-from warehouse.bronze.reconcile import require_ledger
-from warehouse.bronze.reconcile_statements import CHECKSUM
-from warehouse.bronze.repair_statements import KNOWN_MISSING
 
 _DUE = """
 SELECT source, month, partition_name, state = 'detached', table_bytes + index_bytes, first_loaded_at, last_loaded_at FROM bronze_catalog

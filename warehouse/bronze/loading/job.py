@@ -11,9 +11,9 @@ from typing import Any
 
 from config.errors import WarehouseError
 from config.stage import File, Finding, Inputs, Outputs
-from warehouse.bronze import artifacts, calls
 from warehouse.bronze.ledger import LOADER_VERSION, source_of
-from warehouse.bronze.profiles import Profiles
+from warehouse.bronze.loading import artifacts, calls
+from warehouse.bronze.loading.profiles import Profiles
 
 _OPERATION = frozenset({"environment", "pipeline_version", "database", "data_dir", "quality_sla"})
 """Settings of the load itself; the others are how the records were read."""

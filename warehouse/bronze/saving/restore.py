@@ -14,10 +14,11 @@ import psycopg
 from psycopg import conninfo, sql
 
 from config.errors import BusyError, UsageError
-from warehouse.bronze import archive, connection, programs
+from warehouse.bronze import connection
+from warehouse.bronze.access.initialise import Made, initialise
 from warehouse.bronze.connection import Connection, refused
 from warehouse.bronze.embedded import server
-from warehouse.bronze.initialise import Made, initialise
+from warehouse.bronze.saving import archive, programs
 
 _BESIDE, _BEFORE = "pdp_restoring", "pdp_replaced"
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('bronze_restore', 0))"

@@ -19,15 +19,15 @@ from psycopg import sql
 from config.errors import UsageError, WarehouseError
 from config.stage import File
 from config.tables import read_batches
-from warehouse.bronze import reconcile_statements as ask
 from warehouse.bronze import schema
-from warehouse.bronze.artifacts import FIRST_YEAR, LAST_YEAR
+from warehouse.bronze.checking import reconcile_statements as ask
+from warehouse.bronze.checking.differences import UNDATED, Difference
+from warehouse.bronze.checking.status import has_ledger, is_current
 from warehouse.bronze.connection import Connection, refused
-from warehouse.bronze.differences import UNDATED, Difference
 from warehouse.bronze.ledger import DEAD_LETTERS, LOADER_VERSION
+from warehouse.bronze.loading.artifacts import FIRST_YEAR, LAST_YEAR
+from warehouse.bronze.loading.staging import prefix_of
 from warehouse.bronze.pool import readers
-from warehouse.bronze.staging import prefix_of
-from warehouse.bronze.status import has_ledger, is_current
 
 InForce = Mapping[str, Sequence[File]]
 """A source's artifacts in force, role → files: `records` and `dead_letters` (one each), `raw`, `calls`."""

@@ -9,8 +9,8 @@ from psycopg import sql
 
 from config.errors import WarehouseError
 from warehouse.bronze import schema
-from warehouse.bronze import statements as do
 from warehouse.bronze.connection import Connection
+from warehouse.bronze.loading import statements as do
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from warehouse.bronze import roles, schema
+from warehouse.bronze import schema
+from warehouse.bronze.access import roles
 from warehouse.bronze.connection import connect, is_embedded, refused
 
 

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from config.stage import File
-from warehouse.bronze import arrow
-from warehouse.bronze.artifacts import FIRST_YEAR, LAST_YEAR
-from warehouse.bronze.profiles import PROFILE, STATUSES, Profiles
+from warehouse.bronze.loading import arrow
+from warehouse.bronze.loading.artifacts import FIRST_YEAR, LAST_YEAR
+from warehouse.bronze.loading.profiles import PROFILE, STATUSES, Profiles
 
 COLUMNS = "ord, raw_id, stamp, raw, position, record_index, revision, profile, time_text, utc_offset"
 """The stage's columns, in the order they are sent."""

@@ -10,9 +10,11 @@ import psycopg
 from psycopg import IsolationLevel, sql
 
 from config.errors import WarehouseError
-from warehouse.bronze import archive, connection, programs, roles, schema
+from warehouse.bronze import connection, schema
+from warehouse.bronze.access import roles
 from warehouse.bronze.connection import Connection, refused
 from warehouse.bronze.embedded import server
+from warehouse.bronze.saving import archive, programs
 
 _DUMP = (
     "--format=custom",

@@ -11,8 +11,8 @@ from psycopg import sql
 from config.stage import File
 from config.tables import read_batches
 from warehouse.bronze.connection import Connection
-from warehouse.bronze.job import Job
-from warehouse.bronze.staging import Stage
+from warehouse.bronze.loading.job import Job
+from warehouse.bronze.loading.staging import Stage
 
 _CHUNK = 10_000
 _KEY = ("raw_sha256", "record_index", "reason", "raw_artifact", "position")

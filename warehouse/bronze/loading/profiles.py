@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from config.stage import File
-from warehouse.bronze import arrow
-from warehouse.bronze.artifacts import raw_facts
-from warehouse.bronze.calls import Call
+from warehouse.bronze.loading import arrow
+from warehouse.bronze.loading.artifacts import raw_facts
+from warehouse.bronze.loading.calls import Call
 
 PROFILE = ("status", "raw_artifact", "raw_sha256", "quality_metrics", "quality_checks")
 """Columns of the records table with few values, read as dictionaries."""

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.stage import Finding, Report
-from warehouse.bronze import quality
-from warehouse.bronze import statements as do
 from warehouse.bronze.connection import Connection
-from warehouse.bronze.examples import EXAMPLE
-from warehouse.bronze.job import Counts, Job
 from warehouse.bronze.ledger import DEAD_LETTERS
+from warehouse.bronze.loading import quality
+from warehouse.bronze.loading import statements as do
+from warehouse.bronze.loading.examples import EXAMPLE
+from warehouse.bronze.loading.job import Counts, Job
 
 
 def report(job: Job, counts: Counts, letters: Counts, *, unsafe: bool) -> Report:

@@ -10,9 +10,9 @@ from psycopg import IsolationLevel, sql
 
 from config.errors import WarehouseError
 from warehouse.bronze import schema
+from warehouse.bronze.checking.reconcile_statements import CHECKSUM, LEDGER
 from warehouse.bronze.connection import Connection, connect, is_embedded, refused
 from warehouse.bronze.ledger import DEAD_LETTERS, LOADER_VERSION
-from warehouse.bronze.reconcile_statements import CHECKSUM, LEDGER
 
 _INIT = "Bring it up to date: python main.py bronze init"
 _ROWS = f"""

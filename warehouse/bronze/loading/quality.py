@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from config.stage import File, Finding
 from config.tables import read_batches
-from warehouse.bronze.arrow import number, text
+from warehouse.bronze.loading.arrow import number, text
 
 _NEVER = -(1 << 63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import IO, NamedTuple
 
 from config.errors import UsageError
-from warehouse.bronze import programs
 from warehouse.bronze.embedded.cluster import sync_folder
+from warehouse.bronze.saving import programs
 
 _LEDGER = "public.bronze_loads"
 
