@@ -81,7 +81,14 @@ class Bench:
 
     def ours(self, dsn: str, span: Span) -> Sample:
         """Our loader, once."""
-        settings = {"environment": "development", "pipeline_version": "bench", "database": dsn, "data_dir": str(self.folder)}
+        asked = {"completeness": 0.99, "validity": 0.999, "freshness_hours": None}
+        plain: dict[str, object] = {
+            "environment": "development",
+            "pipeline_version": "bench",
+            "database": dsn,
+            "data_dir": str(self.folder),
+        }
+        settings = plain | {"quality_sla": asked}
         path = self.folder / "settings.json"
         path.write_text(json.dumps(settings))
         return self.timed([sys.executable, "-m", "bench.bronze_ours", str(path), str(self.artifact(span))])
