@@ -21,6 +21,7 @@ LOCK_TABLE = "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE NOWAIT"
 TUNE = """
 SELECT set_config('work_mem', '64MB', false), set_config('jit', 'off', false), set_config('lock_timeout', '30s', false),
        set_config('client_connection_check_interval', '1s', false),
+       set_config('random_page_cost', '1.1', false), -- what a load looks up lies in memory: by index, not by reading all that is known
        set_config('idle_in_transaction_session_timeout', '0', false), -- one session waits while the others fill
        set_config('wal_skip_threshold', '0', false)
 """
