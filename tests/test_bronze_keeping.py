@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import stat
 import threading
 from collections.abc import Iterator
@@ -479,3 +481,22 @@ def test_what_a_load_is_busy_with_is_not_in_a_backup(data: Path, empty: Path, tm
     backup(settings(data), str(tmp_path / "bronze.dump"))
     restore(settings(empty), str(tmp_path / "bronze.dump"))
     assert sql(empty, "SELECT count(*) FROM pg_class WHERE relname LIKE 'bronze_tmp%'") == [(0,)]
+
+
+UNANSWERED = """
+import signal, subprocess, sys, threading, time
+from pipeline.signals import interruptible
+from warehouse.bronze.saving import programs
+def elsewhere():
+    time.sleep(0.5)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+threading.Thread(target=elsewhere).start()
+with interruptible():
+    programs.run(["sleep", "30"], {"PATH": "/usr/bin:/bin"})
+"""
+
+
+def test_a_signal_that_did_not_end_a_wait_is_answered_all_the_same() -> None:
+    """As one does that arrives just before the wait begins; here another thread gets it."""
+    done = subprocess.run([sys.executable, "-c", UNANSWERED], capture_output=True, text=True, check=False, timeout=20)
+    assert "KeyboardInterrupt: 15" in done.stderr

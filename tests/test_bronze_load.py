@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -576,3 +577,19 @@ def loader(data: Path, inputs: dict[str, Any]) -> Any:
         json.dumps(files),
         json.dumps(settings(data)),
     )
+
+
+def test_records_written_before_quality_was_measured_are_loaded_without_it(
+    tmp_path: Path, data: Path, source: str, made: Artifacts
+) -> None:
+    inputs = made.inputs([record(0), record(1, status="warning", errors=["dst_gap"])])
+    path = Path(inputs["records"].path)
+    older = pq.read_table(path).drop_columns(["time_text", "utc_offset", "quality_score", "quality_metrics", "quality_checks"])
+    pq.write_table(older, path)
+    report = run(tmp_path, data, inputs)
+    assert report["balance"]["fates"] == {"accepted": 2, "duplicate": 0}
+    rows = sql(data, f'SELECT quality_score, quality_metrics, quality_checks, metadata FROM "bronze_{source}" ORDER BY id')
+    assert rows == [
+        (None, None, None, {"position": "line 2", "revision": 0}),
+        (None, None, {"reasons": ["dst_gap"]}, {"position": "line 3", "revision": 0}),
+    ]

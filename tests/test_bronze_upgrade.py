@@ -180,7 +180,7 @@ def test_stopped_at_any_program_it_leaves_the_old_state_and_the_next_upgrade_wor
         assert f"pg{NEW}" not in folders(data)
     else:
         child.send_signal(number)
-        child.communicate(timeout=60)
+        child.communicate(timeout=180)
         assert child.returncode == 128 + number
         assert processes(stall(child)) == []
         assert servers(data) == []
@@ -210,7 +210,7 @@ def test_killed_before_or_after_any_rename_it_is_the_old_state_or_the_new_one(
     data: Path, made: Old, at: int, before: str
 ) -> None:
     child = typed("bronze", "upgrade", before=KILLED.format(at=at, before=before))
-    child.communicate(timeout=60)
+    child.communicate(timeout=180)
     assert child.returncode == -signal.SIGKILL
     counts = at == 3 or (at == 2 and before != "pass")
     assert (f"pg{NEW}" in folders(data)) == counts
@@ -226,7 +226,7 @@ def test_a_step_that_fails_leaves_the_old_state(data: Path) -> None:
     child = typed(
         "bronze", "upgrade", before="import warehouse.bronze.embedded.upgrade as u; u._counted = lambda s: {('a', 'b'): id(s)}"
     )
-    _, told = child.communicate(timeout=60)
+    _, told = child.communicate(timeout=180)
     assert child.returncode == 1
     assert "does not hold what the old one does" in told
     assert is_old(data)

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -115,11 +116,9 @@ def _known(session: Connection, job: Job, target: str, file: File) -> Counts | N
 @contextmanager
 def _helpers(session: Connection, job: Job, settings: Mapping[str, Any], *, wanted: bool) -> Iterator[list[Connection]]:
     """Further sessions for a large load of a session that owns the table; none where one core, or few records, is all there is."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )  # impure: how fast, not what
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # impure: how fast, not what
     owner = session.execute(do.OWNER, (job.table,)).fetchall()[0][0]
-    large = wanted and owner and job.rows >= _LARGE and cores > 1 and not job.repair
+    large = wanted and owner and job.rows >= _LARGE and (cores or 1) > 1 and not job.repair
     if not large or examples.must_make_room(session, job.source, job.environment):
         yield []
         return
@@ -133,7 +132,7 @@ def _helpers(session: Connection, job: Job, settings: Mapping[str, Any], *, want
         yield helpers
 
 
-def _create_months(session: Connection, job: Job, aside: set[Any]) -> None:
+def _create_months(session: Connection, job: Job, aside: set[date]) -> None:
     """Partitions for the records that go through the table itself, in a short transaction: attaching one blocks readers of undated rows."""
     wanted = set(job.months) - aside - records.retired(session, job)
     schema.create_months(session, job.source, wanted - schema.months(session, job.table))

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from config.stage import File
+from config.tables import RECORDS
 from warehouse.bronze.loading import arrow
 from warehouse.bronze.loading.artifacts import FIRST_YEAR, LAST_YEAR
 from warehouse.bronze.loading.profiles import PROFILE, STATUSES, Profiles
@@ -54,13 +55,22 @@ class Refused(NamedTuple):
 def pieces(records: File, profiles: Profiles, months: Collection[date]) -> Iterator[Piece | Refused]:
     """All records of a table; those of `months` apart from the rest."""
     first = 0
-    with pq.ParquetFile(records.path, read_dictionary=list(PROFILE), pre_buffer=False) as file:
+    there = set(pq.read_schema(records.path).names)
+    with pq.ParquetFile(records.path, read_dictionary=[name for name in PROFILE if name in there], pre_buffer=False) as file:
         meta = file.metadata
         size = sum(meta.row_group(n).total_byte_size for n in range(meta.num_row_groups))
         rows = max(1, min(_BATCH_ROWS, _BATCH_BYTES * meta.num_rows // max(1, size)))
         for batch in file.iter_batches(rows, use_threads=False):
-            yield from _pieces(batch, first, profiles, months)
+            yield from _pieces(_whole(batch), first, profiles, months)
             first += batch.num_rows
+
+
+def _whole(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """With every column of today's records table; one the table is older than is null."""
+    for field in RECORDS:
+        if field.name not in batch.schema.names:
+            batch = batch.append_column(field.name, pa.nulls(batch.num_rows, field.type))
+    return batch
 
 
 def _pieces(batch: pa.RecordBatch, first: int, profiles: Profiles, months: Collection[date]) -> Iterator[Piece | Refused]:

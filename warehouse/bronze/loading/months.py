@@ -2,7 +2,7 @@
 
 Each month is a table of its own, written and indexed by one session in one transaction; the load attaches them all in its own
 transaction, so they appear with its ledger row or not at all. Rows written into a table made in the same transaction need no
-write-ahead log where `wal_level` is `minimal`, and an index built over rows costs half of one kept up row by row.
+write-ahead log where `wal_level` is `minimal`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def fill(sessions: Sequence[Connection], stage: Stage, table: str, constants: Ma
 def attach(session: Connection, stage: Stage, source: str) -> None:
     """Make the filled months partitions of the source's table, in the caller's transaction."""
     for month in stage.months:
-        session.execute(do.ATTACH_MONTH, (source, month, _aside(stage, month)))
+        session.execute(do.ATTACH_MONTH, (source, month, stage.aside(month)))
 
 
 def refuse(session: Connection, stage: Stage, table: sql.Identifier, only: str) -> None:
@@ -71,17 +71,13 @@ def refuses_data(error: psycopg.Error) -> bool:
 
 
 def _fill(session: Connection, stage: Stage, aside: sql.Identifier, month: date, constants: Mapping[str, Any]) -> tuple[int, int]:
-    target = sql.Identifier(_aside(stage, month))
+    target = sql.Identifier(stage.aside(month))
     insert = sql.SQL(do.INSERT_MONTH).format(target=target, stage=stage.month(month), profiles=stage.name("profiles"))
     following = (month + timedelta(days=31)).replace(day=1)
     index = sql.SQL(do.INDEX_MONTH).format(aside=aside, month=target, first=sql.Literal(month), next=sql.Literal(following))
     with session.transaction():
-        session.execute(do.MONTH_TABLE, (constants["source"], month, _aside(stage, month)))
+        session.execute(do.MONTH_TABLE, (constants["source"], month, stage.aside(month)))
         found = session.execute(insert, constants).fetchall()
         session.execute(index)
         session.execute(sql.SQL(do.STATISTICS).format(month=target))
     return sum(rows for _, rows, _ in found), sum(int(hashes) for _, _, hashes in found)
-
-
-def _aside(stage: Stage, month: date) -> str:
-    return f"{stage.prefix}{month:y%Ym%m}"

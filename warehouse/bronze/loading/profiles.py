@@ -41,7 +41,7 @@ class Profiles:
 
     def numbers(self, batch: pa.RecordBatch, outside: Any) -> pa.Array:
         """The profile of each record of `batch`; `outside` marks those whose time no partition takes."""
-        columns = [batch[name] for name in PROFILE]
+        columns = [c if pa.types.is_dictionary(c.type) else c.dictionary_encode() for c in (batch[name] for name in PROFILE)]
         columns.append(pc.binary_join(batch["errors"], arrow.text(_SEPARATOR)).dictionary_encode())
         columns += [batch["quality_score"].dictionary_encode(), arrow.boolean(outside).dictionary_encode()]
         code = np.zeros(batch.num_rows, dtype=np.int64)

@@ -31,7 +31,7 @@ _WORTH_A_TABLE = 5_000
 def prepare(session: Connection, job: Job) -> Stage:
     """Stage all records where several sessions see them; decide which go to new months, and move what needs care to the rest."""
     there = schema.months(session, job.table) | retired(session, job)
-    new = staging.months_of(there, job.months, _WORTH_A_TABLE)
+    new = sorted(month for month, count in job.months.items() if month not in there and count >= _WORTH_A_TABLE)
     stage = staging.prepare(session, job.table, new, shared=True)
     staging.fill(session, stage, job.records, job.profiles)
     if new:

@@ -6,8 +6,8 @@ Shared ones are plain unlogged tables named `bronze_tmp_…`; what a killed load
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
 from datetime import date
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -33,12 +33,16 @@ class Stage(NamedTuple):
     """New months that are filled aside, each from a stage table of its own."""
 
     def name(self, what: str) -> sql.Identifier:
-        """`rest`, `profiles`, `refused`, `y2024m01`, …"""
+        """The table of `rest`, `profiles`, `refused`, …"""
         return sql.Identifier(self.prefix + what)
 
     def month(self, month: date) -> sql.Identifier:
         """Where a month's records are staged."""
-        return self.name(f"s{month:y%Ym%m}")
+        return self.name(_staged(month))
+
+    def aside(self, month: date) -> str:
+        """The table a month's rows are filled into before it is attached."""
+        return f"{self.prefix}{month:y%Ym%m}"
 
     def ground(self) -> dict[str, sql.Identifier]:
         """The tables every statement may name."""
@@ -66,8 +70,8 @@ def prepare(session: Connection, table: str, months: Sequence[date], *, shared: 
 def fill(session: Connection, stage: Stage, records: File, profiles: Profiles) -> None:
     """Send all records, then what they have in common."""
     frugal()
-    with _Sender(session, stage) as sender:
-        for piece in ahead(pieces(records, profiles, frozenset(stage.months))):
+    with _Sender(session, stage) as sender, closing(ahead(pieces(records, profiles, frozenset(stage.months)))) as made:
+        for piece in made:
             sender.send(piece)
     _copy_rows(session, stage.name("profiles"), PROFILE_COLUMNS, profiles.rows())
     for name in (stage.name("rest"), stage.name("profiles")):
@@ -78,6 +82,10 @@ def sweep(session: Connection, table: str) -> None:
     """Remove the scratch tables of a source's loads; its lock is held, so nobody uses them."""
     for (name,) in session.execute(do.SCRATCH, (prefix_of(table),)).fetchall():
         session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def _staged(month: date) -> str:
+    return f"s{month:y%Ym%m}"
 
 
 class _Sender:
@@ -103,7 +111,7 @@ class _Sender:
             self._to("refused", "profile, position, record_index, raw_bytes, raw_size, reason")
             self._copy.write_row((piece.profile, piece.position, piece.record_index, kept, size, piece.reason))
         else:
-            self._to("rest" if piece.month is None else f"s{piece.month:y%Ym%m}", COLUMNS)
+            self._to("rest" if piece.month is None else _staged(piece.month), COLUMNS)
             self._copy.write(piece.text)
 
     def _to(self, target: str, columns: str) -> None:
@@ -123,8 +131,3 @@ def _copy_rows(session: Connection, table: sql.Identifier, columns: str, rows: I
     with copying(session, table, columns) as copy:
         for row in rows:
             copy.write_row(row)
-
-
-def months_of(found: Collection[date], minimum: dict[date, int], least: int) -> list[date]:
-    """The months not in `found` that have at least `least` records."""
-    return sorted(month for month, count in minimum.items() if month not in found and count >= least)

@@ -25,7 +25,7 @@ SELECT set_config('work_mem', '64MB', false), set_config('jit', 'off', false), s
        set_config('idle_in_transaction_session_timeout', '0', false), -- one session waits while the others fill
        set_config('wal_skip_threshold', '0', false)
 """
-"""The last: a table made in its own transaction is synced, never written to the log, however small; that costs a third less."""
+"""The last: a table made in its own transaction is synced, never written to the log, however small; that costs a fifth less."""
 
 LOCK_PATIENCE = "SELECT set_config('lock_timeout', '30min', false)"
 """Another loader of this table may be busy for minutes; everything else waits 30 s."""

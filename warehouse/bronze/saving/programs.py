@@ -26,6 +26,7 @@ INSTALLED = (
 )
 """Where the packages of Debian, Red Hat and Homebrew put one major version."""
 _OURS = ("DATABASE_URL", "PG_HOST", "PG_PORT", "PG_DB", "PG_USER", "PG_PASS")
+_GLANCE = 0.5  # seconds
 _GRACE = 10.0  # seconds a program gets to cancel its query and go
 _CAUSES = (
     (
@@ -105,9 +106,19 @@ def run(
     Its own words are not passed on: they name hosts, users and values.
     """
     with started(command, variables, source=source, target=target) as child:
-        said = child.communicate()[1]
+        said = told(child)
     if child.returncode:
         raise failure(command[0], said)
+
+
+def told(child: subprocess.Popen[bytes]) -> bytes:
+    """Wait for a program and give what it said on stderr.
+
+    Awake twice a second: a signal that arrives just before a wait begins does not end that wait, and nobody would answer it.
+    """
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return child.communicate(timeout=_GLANCE)[1]
 
 
 @contextmanager

@@ -72,10 +72,10 @@ def _into_configured(dsn: str, path: str, held: archive.Contents) -> None:
         ):
             with suppress(BrokenPipeError):  # psql has stopped and says why
                 _pour(script.stdout, loader.stdin, version)
-                said = script.communicate()[1]
+                said = programs.told(script)
                 if script.returncode:  # psql is ended before it could commit a script cut short
                     raise programs.failure(command[0], said)
-            said = loader.communicate()[1]
+            said = programs.told(loader)
             if loader.returncode:
                 raise programs.failure(psql[0], said)
         session.execute("ANALYZE")
