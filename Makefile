@@ -6,13 +6,19 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 AIRFLOW_VENV ?= .venv-airflow
 AIRFLOW_PINS := apache-airflow==3.3.2 openlineage-python==1.54.0
 
-.PHONY: run test lint bench examples lock clean-env airflow airflow-env help
+.PHONY: run test dashboard api lint bench examples lock clean-env airflow airflow-env help
 
 run: $(VENV)/.run  ## environment + main job on the embedded Postgres
 	@$(BIN)/python main.py $(ARGS)
 
 test: $(VENV)/.dev  ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+dashboard: $(VENV)/.serve  ## the dashboard on http://localhost:8501: synthetic data, your own after signing in
+	@$(BIN)/python main.py serve dashboard $(ARGS)
+
+api: $(VENV)/.serve  ## the read API on http://localhost:8000
+	@$(BIN)/python main.py serve api $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -31,9 +37,11 @@ examples: $(VENV)/.run  ## write the shipped example exports anew
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --extra google pyproject.toml -o requirements.lock
+	  --extra google --extra gold pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --extra google --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	  --extra google --extra gold --extra api --extra dashboard -c requirements.lock pyproject.toml -o requirements-serve.lock
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --extra google --extra gold --extra api --extra dashboard --extra dev -c requirements-serve.lock pyproject.toml -o requirements-dev.lock
 
 airflow: $(VENV)/.dev airflow-env  ## load the Airflow DAG in Airflow's own environment
 	PDP_AIRFLOW_PYTHON=$(AIRFLOW_VENV)/bin/python $(BIN)/python -m pytest tests/test_airflow_dag.py tests/test_openlineage.py $(ARGS)
@@ -59,6 +67,10 @@ $(VENV)/.run: requirements.lock | $(VENV)/bin/python
 	@$(PIP) install --require-hashes -r requirements.lock
 	@touch $@
 
+$(VENV)/.serve: requirements-serve.lock | $(VENV)/bin/python
+	@$(PIP) install --require-hashes -r requirements-serve.lock
+	@touch $@ $(VENV)/.run
+
 $(VENV)/.dev: requirements-dev.lock | $(VENV)/bin/python
 	@$(PIP) install --require-hashes -r requirements-dev.lock
-	@touch $@ $(VENV)/.run
+	@touch $@ $(VENV)/.run $(VENV)/.serve

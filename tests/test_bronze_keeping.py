@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
-import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from scripts import options
+
 REPO = Path(__file__).resolve().parent.parent
 SHEET = "Date,Time,SYS,DIA,Pulse\n2025-03-01,07:30,128,82,61\n2025-03-01,20:15,124,80,64\n2025-03-02,07:40,119/,,60\n"
 CSV = "Date,Heart rate,Systolic,Diastolic,Comments\n2025-03-03 06:27:47,56,121,79,\n"
@@ -189,9 +191,7 @@ def test_everything_below_the_data_root_is_private(cli: Cli) -> None:
 
 def test_every_command_is_in_the_readme_and_has_help() -> None:
     readme = (REPO / "README.md").read_text()
-    import main
-
-    for command in main._COMMANDS:
+    for command in options.COMMANDS:
         assert f"main.py {command}" in readme, command
         done = subprocess.run(
             [sys.executable, "main.py", command, "--help"], cwd=REPO, capture_output=True, text=True, check=True
@@ -212,8 +212,8 @@ def test_every_option_in_the_readme_exists() -> None:
 def test_every_stage_goes_with_every_stage_option(stage: str, option: str) -> None:
     import main
 
-    options = main._parser("run").parse_args([option, stage])
-    assert getattr(options, option.strip("-").replace("-", "_")) == stage
+    parsed = options.parser_of("run").parse_args([option, stage])
+    assert getattr(parsed, option.strip("-").replace("-", "_")) == stage
     umask = os.umask(0o022)  # the program sets its own for the whole process
     try:
         assert main.main([option, stage, "--raw"]) == 2  # reaches the run command, which refuses --raw alone
@@ -255,12 +255,10 @@ def test_a_terminal_without_the_marks_shows_question_marks(tmp_path: Path) -> No
 
 
 def test_the_help_lists_the_commands_and_each_describes_itself() -> None:
-    import main
-
-    told = main._parser("run").format_help()
-    for command, words in main._COMMANDS.items():
+    told = options.parser_of("run").format_help()
+    for command, words in options.COMMANDS.items():
         assert re.search(rf"^  {command} +{re.escape(words)}$", told, re.MULTILINE), command
-        assert words[1:40] in " ".join(main._parser(command).format_help().split()), command
+        assert words[1:40] in " ".join(options.parser_of(command).format_help().split()), command
 
 
 def test_clean_takes_no_half_measures(cli: Cli) -> None:

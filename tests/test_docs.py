@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from config.sources import SOURCES
-from main import _COMMANDS
 from pipeline.dag import Dag
 from pipeline.nodes import STAGES, nodes
+from scripts.options import COMMANDS
 from tests.test_graph import refuse_outside
 
 REPO = Path(__file__).resolve().parent.parent
@@ -76,12 +76,12 @@ def test_the_picture_shows_every_step_of_the_shipped_example_and_stands_alone() 
 
 def test_every_command_is_documented() -> None:
     text = (REPO / "docs/commands.md").read_text()
-    assert [c for c in _COMMANDS if f"| `{c} " not in text and f"| `{c}`" not in text] == []
+    assert [c for c in COMMANDS if f"| `{c} " not in text and f"| `{c}`" not in text] == []
 
 
 def test_every_question_of_the_readme_is_a_command_with_a_day_of_the_examples() -> None:
     asked = re.findall(r"(?m)^python main\.py (\w+)", (REPO / "README.md").read_text())
     assert {"trace", "explain", "plan", "status", "report", "verify"} <= set(asked)
-    assert set(asked) <= {*_COMMANDS, *SOURCES}
+    assert set(asked) <= {*COMMANDS, *SOURCES}
     for day in re.findall(r"main\.py trace (\S+)", (REPO / "README.md").read_text()):
         assert day.startswith("2025-"), day
