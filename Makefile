@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 AIRFLOW_VENV ?= .venv-airflow
 AIRFLOW_PINS := apache-airflow==3.3.2 openlineage-python==1.54.0
 
-.PHONY: run test dashboard api lint bench examples lock clean-env airflow airflow-env help
+.PHONY: run test dashboard api lint bench examples screenshots lock clean-env airflow airflow-env help
 
 run: $(VENV)/.run  ## environment + main job on the embedded Postgres
 	@$(BIN)/python main.py $(ARGS)
@@ -31,9 +31,15 @@ bench: $(VENV)/.dev  ## measure: nothing to do, rows through the pipeline, the e
 	$(BIN)/python bench/engine.py $(ARGS)
 	$(BIN)/python bench/bronze.py $(ARGS)
 	$(BIN)/python bench/bronze_faults.py $(ARGS)
+	$(BIN)/python bench/api.py $(ARGS)
+	$(BIN)/python bench/dashboard.py $(ARGS)
 
-examples: $(VENV)/.run  ## write the shipped example exports anew
+examples: $(VENV)/.run  ## write the shipped example exports anew, and the dashboard's synthetic tables from them
 	$(BIN)/python scripts/generate_mock_data.py --out examples/inbox
+	$(BIN)/python -m scripts.demo
+
+screenshots: $(VENV)/.dev  ## photograph the dashboard for docs/img (needs Chromium)
+	$(BIN)/python -m scripts.screenshots $(ARGS)
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \

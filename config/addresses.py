@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import urlsplit
+
+
+def safe_address(text: str) -> str:
+    """The address as it was given, if what is sent there cannot be read on the way: https, or http on this machine. Raises ValueError."""
+    parts = urlsplit(web_address(text))
+    if parts.scheme != "https" and not on_this_machine(parts.hostname or ""):
+        raise ValueError("it should begin with https://; http:// is for this machine alone")
+    return text
+
+
+def on_this_machine(host: str) -> bool:
+    """Whether a host's name or address is this machine's loopback."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def web_address(text: str) -> str:

@@ -17,6 +17,8 @@ PDPError                     1   base; never raised itself
 │   ├── SourceUnavailable        429, 5xx, connection lost: retried, then given up for this run
 │   └── SourceRefused            a file that cannot be read at all, with the reason
 ├── LineageError             1   the lineage server cannot be reached or took not all events; no run ever fails of it
+├── DeliveryError            1   an alert or metrics could not be handed over; no run ever fails of it
+├── AccessError              1   the dashboard's sign-in has ended, or was refused
 ├── ClusterError             1   the Dask cluster cannot be reached, or was lost
 └── WarehouseError           1   Postgres: unreachable, refused, out of step
 """
@@ -113,6 +115,14 @@ class SourceRefused(SourceError):
 
 class LineageError(PDPError):
     """The lineage server did not take an event."""
+
+
+class DeliveryError(PDPError):
+    """Nobody took an alert or the metrics."""
+
+
+class AccessError(PDPError):
+    """Somebody is not, or no longer, signed in at the dashboard."""
 
 
 class ClusterError(PDPError):

@@ -19,9 +19,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as WrongSource
 
-from config.addresses import web_address
+from config.addresses import safe_address, web_address
+from config.alerting import Alerts
 from config.errors import SettingsError
 from config.metrics import KINDS, METRICS
+from config.sealing import key_id, key_of
 from config.sources import SOURCES
 from config.timezones import zone
 from config.wrong_settings import explained, wrong
@@ -51,6 +53,26 @@ def _source(name: str) -> str:
     return name
 
 
+def _origin(text: str) -> str:
+    """A page's origin as browsers send it: scheme, host and port, nothing after them."""
+    if not re.fullmatch(r"[a-z]+://[^/?#]+", web_address(text)):
+        raise ValueError("an origin ends with its host or port: no path, no slash")
+    return text
+
+
+def _secret_address(secret: SecretStr) -> SecretStr:
+    if text := secret.get_secret_value():
+        safe_address(text)
+    return secret
+
+
+def _secret_header(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if text and not re.fullmatch(r"[A-Za-z0-9-]+: [!-~][ -~]*", text):
+        raise ValueError("it should be a name, a colon, a blank and a value, on one line")
+    return secret
+
+
 def _as_day(value: Any) -> Any:
     """Digits alone would be read as seconds since 1970."""
     if isinstance(value, int | float) or (isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value)):
@@ -65,6 +87,10 @@ Bounds = Annotated[tuple[float, float], AfterValidator(_rising)]
 Metric = Annotated[str, AfterValidator(_metric)]
 MetricOrKind = Annotated[str, AfterValidator(_metric_or_kind)]
 WebAddress = Annotated[str, AfterValidator(lambda text: text and web_address(text))]
+SecretAddress = Annotated[SecretStr, AfterValidator(_secret_address)]
+SecretHeader = Annotated[SecretStr, AfterValidator(_secret_header)]
+Origin = Annotated[str, AfterValidator(_origin)]
+HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])$")]
 SourceName = Annotated[str, AfterValidator(_source)]
 Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR"],
@@ -162,10 +188,39 @@ class Settings(BaseSettings):
     google_api_endpoint: str | None = Field(None, description="An emulator's address instead of Google's, for tests.")
     google_drive_state_folder_id: str | None = None
     state_url: str | None = None
-    state_key: SecretStr | None = None
-    dashboard_password_hash: SecretStr | None = None
-    api_key: SecretStr | None = None
-    api_host: str | None = None
+    state_key: SecretStr | None = Field(
+        None,
+        description="Seals what leaves this machine: 32 bytes in base64 or hex. With it every run also makes gold/gold.sealed.",
+    )
+    dashboard_password_hash: SecretStr | None = Field(
+        None, description="argon2id hash of the dashboard's password: made by `python main.py password`; see docs/dashboard.md."
+    )
+    dashboard_allowed_users: list[str] = Field(
+        [],
+        description="Who may see your data after a sign-in by OIDC: verified e-mail addresses, or subjects (`sub`).",
+        examples=[["me@example.org"]],
+    )
+    dashboard_idle_minutes: float = Field(
+        15, gt=0, le=1440, description="The dashboard locks after so many minutes in which nothing is done.", examples=[15]
+    )
+    dashboard_session_hours: float = Field(8, gt=0, le=24, description="A sign-in lasts so many hours at most.", examples=[8])
+    api_key: SecretStr | None = Field(
+        None, description="Keys of the API, comma separated: two while one takes the other's place; see docs/api.md."
+    )
+    api_host: str | None = Field(
+        None,
+        description="Address the API listens on; 127.0.0.1 without it: this machine only.",
+        examples=["0.0.0.0"],  # noqa: S104
+    )
+    api_port: int = Field(8000, ge=1, le=65535, description="Port the API listens on.", examples=[8000])
+    api_cors_origins: list[Origin] = Field(
+        [], description="Web pages that may call the API from a browser; empty: none.", examples=[["https://charts.example.org"]]
+    )
+    api_rate_limit: int = Field(600, ge=1, description="Requests a minute for each key and address.", examples=[600])
+    api_allowed_hosts: list[HostName] = Field(
+        [], description="Names the API is reached by, beside localhost and API_HOST.", examples=[["health.example.org"]]
+    )
+    metrics_open: bool = Field(False, description="Whether GET /metrics of the API answers without a key.", examples=[True])
     csv_url: str | None = None
     aws_endpoint_url: str | None = None
 
@@ -180,6 +235,38 @@ class Settings(BaseSettings):
         examples=["pdp-home"],
     )
     openlineage_api_key: SecretStr | None = Field(None, description="Sent to the lineage server as a bearer token.")
+
+    metrics_textfile: str | None = Field(
+        None,
+        description="File the metrics are left in after each run, for node_exporter: absolute, or below the data root.",
+        examples=["/var/lib/node_exporter/pdp.prom"],
+    )
+    metrics_push_url: WebAddress | None = Field(
+        None, description="Pushgateway the metrics are sent to after each run.", examples=["http://localhost:9091"]
+    )
+    alerts: Alerts = Field(
+        Alerts(),
+        description="What is watched after each run and who is told; see docs/monitoring.md.",
+        examples=[
+            {
+                "repeat_hours": 12,
+                "freshness": {"hours": 48, "sources": {"bp_csv": None}},
+                "rate_limit": {"enabled": False},
+                "email": {"host": "mail.example.org", "sender": "pdp@example.org", "to": ["me@example.org"]},
+            }
+        ],
+    )
+    alert_webhook_url: SecretAddress | None = Field(
+        None,
+        description="Address that alerts are posted to as JSON: https, or http on this machine.",
+        examples=["https://chat.example.org/hooks/your-own"],
+    )
+    alert_webhook_header: SecretHeader | None = Field(
+        None,
+        description="A header to send with them.",
+        examples=["Authorization: Bearer your-token"],
+    )
+    alert_email_password: SecretStr | None = Field(None, description="Password of the mail server's user.")
 
     med_start_date: Day | None = Field(
         None, description="First day of a medication, marked in the daily table.", examples=["2025-03-01"]
@@ -207,6 +294,10 @@ class Settings(BaseSettings):
     evening_hours: tuple[Clock, Clock] = Field(
         ("18:00", "24:00"), description="The evening on the local clock, its end excluded.", examples=[["18:00", "24:00"]]
     )
+    steps_goal: int = Field(8000, ge=1, description="Steps a day you aim at; a line on charts.", examples=[8000])
+    sleep_target_minutes: int = Field(
+        450, ge=1, le=1440, description="Minutes of sleep a night you aim at; a line on charts.", examples=[450]
+    )
     quality_sla: QualitySla = Field(
         QualitySla(),
         description="What is wanted of each load of records; see docs/quality.md.",
@@ -233,8 +324,10 @@ class Settings(BaseSettings):
 NOT_FOR_NODES = frozenset(
     """
     database_url pg_host pg_port pg_db pg_user pg_pass google_application_credentials google_credentials_base64
-    google_drive_state_folder_id state_url state_key dashboard_password_hash api_key api_host csv_url aws_endpoint_url
-    openlineage_api_key
+    google_drive_state_folder_id state_url state_key dashboard_password_hash dashboard_allowed_users dashboard_idle_minutes
+    dashboard_session_hours api_key api_host csv_url aws_endpoint_url
+    api_port api_cors_origins api_rate_limit api_allowed_hosts metrics_open
+    openlineage_api_key alert_webhook_url alert_webhook_header alert_email_password
     """.split()  # noqa: SIM905 - a table reads better than a list
 )
 """Settings no node declares: operation, not meaning."""
@@ -260,13 +353,19 @@ def for_nodes(settings: Settings) -> dict[str, Any]:
     plain["plausibility"] = {name: {k: v for k, v in p.items() if v is not None} for name, p in plain["plausibility"].items()}
     said = {name: sla.model_dump(mode="json", exclude_unset=True) for name, sla in settings.quality_sla.sources.items()}
     plain["quality_sla"]["sources"] = said  # what is not said of a source holds as for all
+    plain["state_key_id"] = key_id(key_of(_state_key(settings))) if _state_key(settings) else ""
     return plain
+
+
+def _state_key(settings: Settings) -> str:
+    return settings.state_key.get_secret_value().strip() if settings.state_key else ""
 
 
 def secrets(settings: Settings) -> dict[str, str]:
     """What nodes may declare as secrets: the Google key's JSON and the database's address (empty means embedded); and the commands' own."""
-    key = settings.openlineage_api_key.get_secret_value() if settings.openlineage_api_key else ""
-    return {"google_credentials": _google_credentials(settings), "database": _database(settings), "openlineage_api_key": key}
+    plain = ("openlineage_api_key", "state_key", "alert_webhook_url", "alert_webhook_header", "alert_email_password")
+    said = {name: value.get_secret_value() if (value := getattr(settings, name)) else "" for name in plain}
+    return {"google_credentials": _google_credentials(settings), "database": _database(settings), **said}
 
 
 def _database(settings: Settings) -> str:

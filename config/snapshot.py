@@ -16,17 +16,28 @@ from typing import Any
 
 from config import VERSION
 
-_CODE = ("settings.py", "addresses.py", "metrics.py", "sources.py", "timezones.py")
+_CODE = ("settings.py", "addresses.py", "alerting.py", "metrics.py", "sealing.py", "sources.py", "timezones.py")
 
 
 class NodeSettings(Mapping[str, Any]):
     """Name → plain value. Secrets are looked up only when a node that declares them runs."""
 
-    def __init__(self, plain: Mapping[str, Any], unset: list[str], load_secrets: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        plain: Mapping[str, Any],
+        unset: list[str],
+        load_secrets: Callable[[], Mapping[str, str]],
+        load_all: Callable[[], Any] = lambda: None,
+    ) -> None:
         self.plain = dict(plain)
         self._unset = unset
         self._load_secrets = load_secrets
+        self._load_all = load_all
         self._secrets: Mapping[str, str] | None = None
+
+    def whole(self) -> Any:
+        """`config.settings.Settings`: with the secrets and all that no node declares, validated anew; for what serves and watches."""
+        return self._load_all()
 
     def __getitem__(self, name: str) -> Any:
         if name in self.plain:
@@ -49,7 +60,15 @@ class NodeSettings(Mapping[str, Any]):
         return len(self.plain) + len(SECRETS)
 
 
-SECRETS = ("google_credentials", "database", "openlineage_api_key")
+SECRETS = (
+    "google_credentials",
+    "database",
+    "openlineage_api_key",
+    "state_key",
+    "alert_webhook_url",
+    "alert_webhook_header",
+    "alert_email_password",
+)
 
 
 def node_settings(root: str, yaml_files: list[str]) -> NodeSettings:
@@ -78,7 +97,7 @@ def node_settings(root: str, yaml_files: list[str]) -> NodeSettings:
         plain["data_dir"] = os.path.abspath(os.path.join(root, plain["data_dir"]))
         found = (plain, [name for name, value in settings.secrets(loaded).items() if not value])
         _remember(root, watched, *found, _names(settings.Settings))
-    return NodeSettings({**found[0], "pipeline_version": VERSION}, found[1], load_secrets)
+    return NodeSettings({**found[0], "pipeline_version": VERSION}, found[1], load_secrets, load)
 
 
 def _names(model: Any) -> list[list[Any]]:
@@ -127,6 +146,7 @@ def _key(root: str, watched: list[str], names: list[list[Any]]) -> str:
     folder = os.path.dirname(os.path.abspath(__file__))
     folded = {name.upper(): value for name, value in os.environ.items()}
     seen: list[Any] = [[name, bool(folded.get(name)) if secret else folded.get(name)] for name, secret in names]
+    seen.append(hashlib.sha256(folded.get("STATE_KEY", "").encode()).hexdigest())  # another key is another `state_key_id`
     seen += [[os.path.relpath(f, root), hashlib.sha256(_bytes(f)).hexdigest()] for f in watched]
     for name in _CODE:
         stamp = os.stat(os.path.join(folder, name))

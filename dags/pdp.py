@@ -74,6 +74,12 @@ STAGES = {
             "bronze.bp_csv",
         ],
     ),
+    "gold": (
+        ["ingestion", "normalization", "validation", "merge"],
+        [
+            "gold.metrics",
+        ],
+    ),
 }
 """Stage → (stages it reads from, its nodes when every source is in use)."""
 

@@ -1,4 +1,4 @@
-"""The DAG of PDP as data: ingestion → normalization → validation → merge → bronze. Imports none of the functions it names."""
+"""The DAG of PDP as data: ingestion → normalization → validation → merge → bronze → gold. Imports none of the functions it names."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from config.metrics import KINDS
 from config.sources import SOURCES, Source
 from pipeline.node import Node
 
-STAGES = ("ingestion", "normalization", "validation", "merge", "bronze")
+STAGES = ("ingestion", "normalization", "validation", "merge", "bronze", "gold")
 
 _PERSON = ("timezone", "timezone_overrides")
+_READ_AS = (*_PERSON, "bp_scheme", "home_bp_protocol", "morning_hours", "evening_hours", "med_start_date", "events")
 
 
-def nodes(sources: Iterable[str], live: Iterable[str] = ()) -> list[Node]:
-    """The DAG over these sources; those in `live` also look at their remote."""
+def nodes(sources: Iterable[str], live: Iterable[str] = (), *, sealed: bool = False) -> list[Node]:
+    """The DAG over these sources; those in `live` also look at their remote. `sealed` adds the encrypted copy of gold."""
     chosen = [SOURCES[name] for name in sources]
     remote = set(live)
     found: list[Node] = []
@@ -23,7 +24,11 @@ def nodes(sources: Iterable[str], live: Iterable[str] = ()) -> list[Node]:
     if chosen:
         found += [_validation(kind, chosen) for kind in KINDS]
         found.append(_MERGE)
-    return found + [_bronze(source) for source in chosen]
+        found += [_bronze(source) for source in chosen]
+        found.append(_gold(chosen))
+        if sealed:
+            found.append(_SEALED)
+    return found
 
 
 def _source_nodes(source: Source, live: bool) -> list[Node]:
@@ -86,19 +91,46 @@ _MERGE = Node(
     outputs={
         "csv": "processed/merged/merged_daily_metrics.csv",
         "parquet": "processed/merged/merged_daily_metrics.parquet",
+        "by_source": "processed/merged/daily_by_source.parquet",
         "protocol": "processed/merged/home_bp_protocol.parquet",
         "choices": "processed/merged/choices.parquet",
     },
-    settings=(
-        *_PERSON,
-        "source_priority",
-        "bp_scheme",
-        "home_bp_protocol",
-        "morning_hours",
-        "evening_hours",
-        "med_start_date",
-        "events",
-    ),
+    settings=("source_priority", *_READ_AS),
+)
+
+
+def _gold(sources: list[Source]) -> Node:
+    merged = {role: _MERGE.outputs[role] for role in ("parquet", "by_source", "protocol", "choices")}
+    refused = {f"{kind}.rejected": f"processed/validated/{kind}.rejected.parquet" for kind in KINDS}
+    return Node(
+        "gold.metrics",
+        "gold",
+        "warehouse.gold.build:build",
+        inputs={**merged, **refused, **{role: name for source in sources for role, name in _brought(source.name).items()}},
+        outputs={"gold": "gold/gold.duckdb"},
+        settings=(*_READ_AS, "environment", "steps_goal", "sleep_target_minutes"),
+        secrets=("pipeline_version",),
+        resources=("warehouse/gold/sql/*.sql", "warehouse/gold/*.csv"),
+    )
+
+
+def _brought(name: str) -> dict[str, str]:
+    return {
+        f"{name}.rejected": f"processed/normalized/{name}.rejected.parquet",
+        f"{name}.records": f"records/{name}.parquet",
+        f"{name}.dead_letters": f"records/{name}.dead_letters.parquet",
+        f"{name}.raw": f"raw/{name}/**",
+    }
+
+
+_SEALED = Node(
+    "gold.sealed",
+    "gold",
+    "warehouse.gold.seal:sealed",
+    inputs={"gold": "gold/gold.duckdb"},
+    outputs={"sealed": "gold/gold.sealed"},
+    settings=("state_key_id",),
+    secrets=("state_key",),
 )
 
 

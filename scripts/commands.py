@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from config.errors import UsageError
+from config.errors import PDPError, UsageError
 from config.sources import SOURCES
 from pipeline import Selection
 from scripts.project import Project, open_project
@@ -24,6 +24,8 @@ ANSWERS = {
     "lineage": "scripts.lineage:lineage",
     "diff": "scripts.diff:diff",
     "trace": "scripts.trace:trace",
+    "query": "scripts.query:query",
+    "gold": "scripts.gold:gold",
     "history": "scripts.history:history",
     "runs": "scripts.history:runs",
     "report": "scripts.report:report",
@@ -34,6 +36,9 @@ ANSWERS = {
     "source": "scripts.sources:answer",
     "bronze": "scripts.bronze.commands:answer",
     "dlq": "scripts.dlq:answer",
+    "serve": "scripts.serve:serve",
+    "password": "scripts.password:password",
+    "alerts": "scripts.alerts:answer",
 }
 """Command → the function that answers it: (project, options) → Answer. Imported only when it is asked for."""
 
@@ -43,6 +48,10 @@ def dispatch(options: argparse.Namespace) -> int:
     project = open_project()
     if options.command == "run":
         return _run(project, options)
+    if options.command == "serve":
+        from scripts.serve import serve
+
+        return serve(project, options)
     if options.command == "bronze" and options.action == "psql":
         from scripts.bronze.console import psql
 
@@ -87,6 +96,10 @@ def through_engine(project: Project, selection: Selection, options: argparse.Nam
     tell = listener(str(project.settings["log_level"]))
     try:
         run = project.pipeline.run(selection, options.jobs, tell, options.executor, options.strict)
+    except Exception as error:
+        if getattr(error, "exit_code", 1) == 1:  # neither a wrong command nor a matter of trying again
+            _tell_watchers(project, acted=True, error=error)
+        raise
     finally:
         tell.close()
     if fresh:
@@ -95,8 +108,10 @@ def through_engine(project: Project, selection: Selection, options: argparse.Nam
         from scripts.bronze.status import leave
 
         leave(project)
-    if any(o.action in {"ran", "restored", "failed"} for o in run.outcomes):
+    acted = any(o.action in {"ran", "restored", "failed"} for o in run.outcomes)
+    if acted:
         _tell_lineage(project, run.run_id)
+    _tell_watchers(project, acted)
     if options.debug:
         for outcome in run.outcomes:
             print(outcome.details, end="", file=sys.stderr)
@@ -108,6 +123,31 @@ def _tell_lineage(project: Project, run_id: str) -> None:
         from scripts.openlineage import after_run
 
         after_run(project, run_id)
+
+
+def _tell_watchers(project: Project, acted: bool, error: Exception | None = None) -> None:
+    """Alerts, then metrics. Age is judged after a run that found nothing to do, too, if anybody is told who does not read the log."""
+    settings = project.settings
+    try:
+        if (acted and settings["alerts"]["log"]) or settings["alerts"]["email"] or settings["alert_webhook_url"]:
+            from serving.alerts.evaluation import after_run
+
+            after_run(project, error)
+        if settings["metrics_textfile"] or settings["metrics_push_url"]:
+            _leave_metrics(project, acted)
+    except PDPError as trouble:  # a secret that cannot be read
+        print(f"  ! Nobody was told of this run: {trouble}", file=sys.stderr)
+
+
+def _leave_metrics(project: Project, acted: bool) -> None:
+    if acted:
+        from serving.metrics.leaving import leave
+
+        leave(project)
+    else:
+        from serving.metrics.heartbeat import beat
+
+        beat(project)
 
 
 def _clean(project: Project, options: argparse.Namespace) -> int:

@@ -16,6 +16,8 @@ COMMANDS = {
     "lineage": "where an artifact comes from, what was made of it",
     "diff": "how two versions of an artifact differ",
     "trace": "from a cell of the daily table to the raw records behind it",
+    "query": "SQL on the gold tables; which tables and columns there are",
+    "gold": "the gold tables made again from bronze, beside those of the last run",
     "history": "a node's attempts",
     "runs": "the last runs; one run's nodes beside what is usual",
     "report": "one run as a page to keep",
@@ -26,6 +28,9 @@ COMMANDS = {
     "source": "which sources there are; whether they can be read",
     "bronze": "the bronze database: init, its tables, psql, backup, restore, upgrade",
     "dlq": "dead letters: what was refused; tried again after a fix",
+    "serve": "the dashboard, or the read API",
+    "password": "the hash of a password for the dashboard",
+    "alerts": "what is not as it should be, and who was told; test tries every channel",
 }
 """Command → what it gives."""
 
@@ -122,6 +127,19 @@ def _trace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("metric", metavar="METRIC", help="a column of the daily table, such as systolic")
 
 
+def _query(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sql", nargs="?", metavar="SQL", help="one SELECT; without it the tables and columns are listed")
+    parser.add_argument("--csv", action="store_true", help="print CSV instead of a table")
+    parser.add_argument("--limit", type=_positive, default=1000, metavar="N", help="rows at most (1000)")
+
+
+def _gold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from-bronze", action="store_true", required=True, help="read the raw records from the bronze database")
+    parser.add_argument("--out", metavar="FILE", help="write it there instead of gold/from_bronze.duckdb in the data directory")
+    install = "let DuckDB fetch its postgres extension from the internet; without it records come through psycopg"
+    parser.add_argument("--install-extension", action="store_true", help=install)
+
+
 def _one_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", default="", metavar="RUN", help="a run's id or its beginning; the last one without")
 
@@ -158,6 +176,10 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 def _bronze(parser: argparse.ArgumentParser) -> None:
     _actions(parser, _BRONZE)
+
+
+def _alerts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", nargs="?", choices=("test",), help="send a test notice through every channel")
 
 
 def _dlq(parser: argparse.ArgumentParser) -> None:
@@ -265,6 +287,13 @@ _DLQ = {
 """Action of `dlq` → what it gives, its options."""
 
 
+def _serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("dashboard", "api"))
+    host = "address to listen on (127.0.0.1: this machine only; the API: API_HOST)"
+    parser.add_argument("--host", metavar="ADDRESS", help=host)
+    parser.add_argument("--port", type=_positive, metavar="PORT", help="port to listen on (dashboard 8501, API 8000)")
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("give a whole number of at least 1, such as 2")
@@ -279,6 +308,8 @@ _OPTIONS = {
     "lineage": _lineage,
     "diff": _diff,
     "trace": _trace,
+    "query": _query,
+    "gold": _gold,
     "history": _node,
     "runs": _runs,
     "report": _report,
@@ -288,4 +319,6 @@ _OPTIONS = {
     "source": _source,
     "bronze": _bronze,
     "dlq": _dlq,
+    "serve": _serve,
+    "alerts": _alerts,
 }

@@ -71,23 +71,30 @@ def open_project(root: str = ROOT) -> Project:
     if sources:
         frozen = [s for s in sources if s not in dropped and s not in live]
         left_out = [s for s in SOURCES.values() if s.name not in sources]
-        pipeline = Pipeline(nodes(sources, live), data_dir, settings, STAGES, code_root=root)
+        pipeline = Pipeline(
+            nodes(sources, live, sealed=bool(settings["state_key_id"])), data_dir, settings, STAGES, code_root=root
+        )
         if example:
             pipeline.forget(lambda _: True)
         return Project(pipeline, settings, sources, frozen, left_out, examples=False, strays=strays)
     settings = node_settings(root, [os.path.join(root, "examples", "settings.yaml"), *files])
+    return example_project(settings, data_dir, root, strays)
+
+
+def example_project(settings: NodeSettings, data_dir: str, root: str, strays: list[str]) -> Project:
+    """The pipeline over the shipped examples, working in `data_dir`."""
     settings.plain["environment"] = EXAMPLE
     shipped = [s for s in SOURCES if below(root, f"examples/inbox/{s}/**")]
-    roots = {"inbox": os.path.join(root, "examples", "inbox")}
-    pipeline = Pipeline(_as_examples(shipped), data_dir, settings, STAGES, {"examples": roots["inbox"]}, root)
+    inbox = {"examples": os.path.join(root, "examples", "inbox")}
+    pipeline = Pipeline(_as_examples(shipped, bool(settings["state_key_id"])), data_dir, settings, STAGES, inbox, root)
     return Project(pipeline, settings, shipped, [], [], examples=True, strays=strays)
 
 
-def _as_examples(sources: list[str]) -> list[Node]:
+def _as_examples(sources: list[str], sealed: bool) -> list[Node]:
     """The DAG reading `examples/inbox`: the logical names say so, in every lineage."""
     return [
         node._replace(files={role: pattern.replace("inbox/", "examples/", 1) for role, pattern in node.files.items()})
-        for node in nodes(sources)
+        for node in nodes(sources, sealed=sealed)
     ]
 
 

@@ -15,6 +15,7 @@ from scripts.project import Project
 from scripts.words import counted
 
 _TABLE = "processed/merged/merged_daily_metrics.csv"
+_GOLD = os.path.join("gold", "gold.duckdb")
 
 
 def as_json(run: Run) -> dict[str, Any]:
@@ -172,6 +173,8 @@ def _places(project: Project) -> list[str]:
     lines = []
     if os.path.exists(table):
         lines.append(f"  Daily table   {_short(table)}")
+    if os.path.exists(os.path.join(project.data_dir, _GOLD)):
+        lines.append(f"  Gold          {command()} query")
     lines.append(f"  Bronze        {command()} bronze psql")
     lines.append(f"  Inbox         {_short(os.path.join(project.data_dir, 'inbox'))}/<source>/")
     return lines

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
+from config.daily import EXPECTED
 from config.errors import PDPError, StoreError, UsageError
 from config.metrics import METRICS
 from pipeline.encoding import digest
 from pipeline.registry import Registry
-from processing.aggregators.columns import EXPECTED, Column, named
+from processing.aggregators.columns import Column, named
 from processing.aggregators.events import marks
 from processing.aggregators.fates import ACCEPTED, CLOCK_RESET, DUPLICATE
 from processing.aggregators.remaking import RULES, Choice, Made, agrees, remake, why

@@ -21,6 +21,8 @@ import psycopg
 
 from config.stage import File
 from config.tables import DEAD_LETTERS, RECORDS, TableWriter
+from warehouse.bronze import schema
+from warehouse.bronze.connection import connect
 from warehouse.bronze.embedded import server
 
 ROOT = Path(__file__).parent.parent
@@ -121,6 +123,15 @@ def served(data_dir: Path) -> Iterator[Path]:
     with server.embedded(str(data_dir)):
         yield data_dir
         server.release(str(data_dir))
+
+
+@contextmanager
+def migrated(data_dir: Path) -> Iterator[Path]:
+    """Likewise, with the tables that all sources share."""
+    with served(data_dir):
+        with connect(settings(data_dir)) as session:
+            schema.migrate(session)
+        yield data_dir
 
 
 def sql(data_dir: Path | str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:

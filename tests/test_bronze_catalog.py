@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from config.errors import WarehouseError
-from tests.postgres_bench import Artifacts, letter, record, served, settings, sql
+from tests.postgres_bench import Artifacts, letter, migrated, record, served, settings, sql
 from tests.stage_bench import StageBench
 from tests.test_cli import Cli
 from warehouse.bronze import schema
@@ -28,9 +28,7 @@ COLUMNS = (
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with served(tmp_path_factory.mktemp("data")) as folder:
-        with connect(settings(folder)) as session:
-            schema.migrate(session)
+    with migrated(tmp_path_factory.mktemp("data")) as folder:
         yield folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres_bench import Artifacts, record, served, settings, sql
+from tests.postgres_bench import Artifacts, migrated, record, settings, sql
 from tests.stage_bench import StageBench
 from warehouse.bronze import schema
 from warehouse.bronze.connection import connect
@@ -21,9 +21,8 @@ SOURCES = ("google_sheets", "mi_fitness", "bp_csv")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with served(tmp_path_factory.mktemp("data")) as folder:
+    with migrated(tmp_path_factory.mktemp("data")) as folder:
         with connect(settings(folder)) as session:
-            schema.migrate(session)
             for source in SOURCES:
                 schema.create_source(session, source)
         yield folder

@@ -16,10 +16,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples_of
 from hypothesis import strategies as st
 
-from tests.postgres_bench import Artifacts, python, record, served, settings, sql
+from tests.postgres_bench import Artifacts, migrated, python, record, settings, sql
 from tests.stage_bench import StageBench
 from warehouse.bronze import load as loading
-from warehouse.bronze import schema
 from warehouse.bronze.checking.status import verify
 from warehouse.bronze.connection import connect
 from warehouse.bronze.load import load
@@ -33,9 +32,7 @@ ROWS = (
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with served(tmp_path_factory.mktemp("data")) as folder:
-        with connect(settings(folder)) as session:
-            schema.migrate(session)
+    with migrated(tmp_path_factory.mktemp("data")) as folder:
         yield folder
 
 

@@ -19,7 +19,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from config.errors import WarehouseError
-from tests.postgres_bench import Artifacts, CommitCutter, letter, python, record, said, served, settings, sql
+from tests.postgres_bench import Artifacts, CommitCutter, letter, migrated, python, record, said, served, settings, sql
 from tests.stage_bench import StageBench
 from warehouse.bronze import schema
 from warehouse.bronze.checking.status import status, verify
@@ -30,9 +30,7 @@ from warehouse.bronze.load import load
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with served(tmp_path_factory.mktemp("data")) as folder:
-        with connect(settings(folder)) as session:
-            schema.migrate(session)
+    with migrated(tmp_path_factory.mktemp("data")) as folder:
         yield folder
 
 
@@ -398,12 +396,12 @@ def test_a_server_killed_during_the_load_is_started_again_and_the_load_is_exact(
 
 def test_a_session_ended_by_the_server_is_loaded_again(tmp_path: Path, data: Path, source: str, made: Artifacts) -> None:
     run(tmp_path, data, made.inputs([]))
-    inputs = made.inputs([record(n) for n in range(3000)])
-    hit = beside(lambda: sql(data, "SELECT pg_terminate_backend(%s)", seen_in(data, ROWS)))
+    inputs = made.inputs([record(n) for n in range(12_000)])
+    hit = beside(lambda: seen_in(data, ROWS, "pg_terminate_backend(pid)"))
     report = run(tmp_path, data, inputs)
-    assert hit() == [(True,)]
-    assert report["balance"]["fates"] == {"accepted": 3000, "duplicate": 0}
-    assert count(data, source) == 3000
+    assert hit() is True
+    assert report["balance"]["fates"] == {"accepted": 12_000, "duplicate": 0}
+    assert count(data, source) == 12_000
 
 
 @pytest.mark.parametrize("arrives", [True, False])
@@ -522,17 +520,18 @@ def test_verify_sees_lost_altered_and_missing_rows(tmp_path: Path, data: Path, s
     assert mine() == [f"bronze_{source}: the table is missing."]
 
 
-def seen_in(data: Path, step: str) -> int:
-    """Waits until a loader runs a statement that begins like this; gives its backend's pid."""
+def seen_in(data: Path, step: str, does: str = "pid") -> Any:
+    """Waits until a loader runs a statement that begins like this; gives its backend's pid, or what `does` gives, in that moment."""
     query = (
-        "SELECT pid FROM pg_stat_activity WHERE application_name = 'pdp' AND state = 'active' AND ltrim(query, E'\\n') LIKE %s"
+        f"SELECT {does} FROM pg_stat_activity"
+        " WHERE application_name = 'pdp' AND state = 'active' AND ltrim(query, E'\\n') LIKE %s"
     )
     deadline = time.monotonic() + 60
     with server.embedded(str(data)) as dsn, psycopg.connect(dsn, autocommit=True) as session:
         while time.monotonic() < deadline:
             found = session.execute(query, (step + "%",)).fetchone()
             if found:
-                return int(found[0])
+                return found[0]
     raise AssertionError(f"no loader was seen in {step}")
 
 

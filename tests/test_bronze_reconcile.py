@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from config.errors import UsageError, WarehouseError
-from tests.postgres_bench import Artifacts, letter, record, served, settings, sql
+from tests.postgres_bench import Artifacts, letter, migrated, record, settings, sql
 from tests.reconcile_cases import FEB, JAN, LATER, LISTS, MENDED, NAMED, NO_TIME, RECORDS, STRANGE
 from tests.stage_bench import StageBench
 from tests.test_cli import Cli
@@ -33,9 +33,7 @@ from warehouse.bronze.loading.staging import prefix_of
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with served(tmp_path_factory.mktemp("data")) as folder:
-        with connect(settings(folder)) as session:
-            schema.migrate(session)
+    with migrated(tmp_path_factory.mktemp("data")) as folder:
         yield folder
 
 

@@ -13,11 +13,10 @@ import pytest
 
 from bench.bronze_servers import MissingError, running
 from config.errors import UsageError, WarehouseError
-from tests.postgres_bench import Artifacts, record, served, settings, sql
+from tests.postgres_bench import Artifacts, migrated, record, settings, sql
 from tests.roles_bench import PEOPLE, Place, place
 from tests.stage_bench import StageBench
 from tests.test_cli import Cli
-from warehouse.bronze import schema
 from warehouse.bronze.checking.reconcile import reconcile
 from warehouse.bronze.checking.repair import repair
 from warehouse.bronze.checking.retention import due, kept, restore, retire
@@ -28,9 +27,7 @@ from warehouse.bronze.load import load
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with served(tmp_path_factory.mktemp("data")) as folder:
-        with connect(settings(folder)) as session:
-            schema.migrate(session)
+    with migrated(tmp_path_factory.mktemp("data")) as folder:
         yield folder
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.nodes import STAGES
 from scripts import options
 
 REPO = Path(__file__).resolve().parent.parent
@@ -64,14 +65,14 @@ def test_the_summary_tells_what_ran_what_was_refused_and_where_things_are(cli: C
 
 def test_events_are_json_lines_without_values(cli: Cli) -> None:
     lines = [json.loads(line) for line in cli.first.stderr.splitlines()]  # type: ignore[attr-defined]
-    assert {line["event"] for line in lines} == {"node_started", "node_finished"}
+    assert {line["event"] for line in lines} == {"node_started", "node_finished", "alert"}
     assert not re.search(r"\b(128|124|119)\b", re.sub(r'"(seconds|rows|at)": [^,}]*', "", cli.first.stderr))  # type: ignore[attr-defined]
 
 
 def test_the_second_run_does_nothing_and_says_so(cli: Cli) -> None:
     done = cli()
     assert done.returncode == 0
-    assert done.stdout.startswith("Nothing to do: all 14 nodes over 2 sources are up to date")
+    assert done.stdout.startswith("Nothing to do: all 15 nodes over 2 sources are up to date")
 
 
 def test_run_json_has_the_promised_shape(cli: Cli) -> None:
@@ -207,7 +208,7 @@ def test_every_option_in_the_readme_exists() -> None:
                 assert option in text, option
 
 
-@pytest.mark.parametrize("stage", ["ingestion", "normalization", "validation", "merge", "bronze"])
+@pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("option", ["--start-stage", "--until-stage", "--only-stage"])
 def test_every_stage_goes_with_every_stage_option(stage: str, option: str) -> None:
     import main
@@ -237,6 +238,7 @@ READING = [
     "runs",
     "runs last",
 ]
+READING += ["alerts"]
 READING += ["report", "openlineage", "lineage x", "history merge.daily_metrics", "explain merge.daily_metrics", "bronze status"]
 
 

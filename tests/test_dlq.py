@@ -20,9 +20,8 @@ import psycopg
 import pytest
 
 from config.errors import UsageError
-from tests.postgres_bench import START, Artifacts, letter, record, served, settings, sql
+from tests.postgres_bench import START, Artifacts, letter, migrated, record, served, settings, sql
 from tests.stage_bench import BenchInputs, BenchOutputs
-from warehouse.bronze import schema
 from warehouse.bronze.checking.status import verify
 from warehouse.bronze.connection import connect
 from warehouse.bronze.embedded import server
@@ -37,9 +36,7 @@ REPO = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with served(tmp_path_factory.mktemp("data")) as folder:
-        with connect(settings(folder)) as session:
-            schema.migrate(session)
+    with migrated(tmp_path_factory.mktemp("data")) as folder:
         yield folder
 
 

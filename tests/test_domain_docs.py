@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from config.daily import FATES as WHY
+from config.daily import REASONS
+from config.home_protocols import PRESETS
 from config.metrics import METRICS
 from processing.aggregators.categories import SCHEMES, names
 from processing.aggregators.columns import COLUMNS
-from processing.aggregators.fates import FATES, PARTS, WHY
-from processing.aggregators.home_protocol import PRESETS
-from processing.validators.verdicts import FLAGS, REASONS
+from processing.aggregators.fates import FATES, PARTS
+from processing.validators.verdicts import FLAGS
 
 ROOT = Path(__file__).parent.parent
 DOC = (ROOT / "docs" / "domain.md").read_text(encoding="utf-8")

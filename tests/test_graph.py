@@ -30,7 +30,7 @@ def vertex(name: str, stage: str = "s", action: str = "skip", upstream: tuple[st
 
 
 def pdp() -> list[Vertex]:
-    """The shape of the real pipeline: five stages, lines that jump over three of them."""
+    """The shape of the real pipeline: six stages, lines that jump over several of them."""
     from config.sources import SOURCES
     from pipeline.dag import Dag
     from pipeline.nodes import STAGES, nodes

@@ -49,6 +49,12 @@ def test_a_room_knows_only_its_neighbours(room: str) -> None:
         assert not strangers, f"{path.relative_to(REPO)} imports {strangers}"
 
 
+def test_loading_into_bronze_knows_nothing_of_checking_it() -> None:
+    folder = REPO / "warehouse/bronze"
+    for path in (folder / "load.py", *(folder / "loading").glob("*.py")):
+        assert "warehouse.bronze.checking" not in path.read_text(), path
+
+
 def test_the_engine_knows_no_data_library_and_no_service() -> None:
     for path in (REPO / "pipeline").rglob("*.py"):
         assert not imports(path) & FOREIGN_TO_PIPELINE, path

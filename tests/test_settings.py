@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from config import settings as module
 from config.errors import SettingsError
+from config.home_protocols import PRESETS
 from config.snapshot import node_settings
-from processing.aggregators.home_protocol import PRESETS
 
 REPO = Path(__file__).resolve().parent.parent
 

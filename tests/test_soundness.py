@@ -49,9 +49,9 @@ def proven(nodes: Nodes, at_least: int) -> int:
 
 def test_every_node_of_the_real_pipeline_runs_only_code_it_was_hashed_with(traced: dict[str, Nodes]) -> None:
     nodes = traced["examples"]
-    stages = {"ingestion", "normalization", "validation", "merge", "bronze"}
+    stages = {"ingestion", "normalization", "validation", "merge", "bronze", "gold"}
     assert {name.partition(".")[0] for name in nodes} == stages
-    assert len(nodes) >= 18
+    assert len(nodes) >= 19
     assert proven(nodes, 20) >= 1_500
 
 

@@ -19,9 +19,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from config.daily import FATES as WHY
 from config.errors import UsageError
 from processing.aggregators.columns import COLUMNS
-from processing.aggregators.fates import ACCEPTED, DUPLICATE, WHY
+from processing.aggregators.fates import ACCEPTED, DUPLICATE
 from processing.aggregators.remaking import RULES, Choice, agrees, remake, why
 from scripts.project import Project, open_project
 from scripts.trace import trace

@@ -34,7 +34,8 @@ def choose(table: pa.Table, frame: pd.DataFrame, priority: Priority, morning: Se
     `morning` and `evening`: local clock from–to, as `["04:00", "12:00"]`.
     """
     single = frame["scope"] != "day"  # a vendor's average of the day is no measurement
-    measured = frame[single].assign(rank=source_ranks(frame, priority, "systolic"))
+    measured = frame[single]
+    measured = measured.assign(rank=source_ranks(measured, priority, "systolic"))
     raw_ids = np.asarray(table["raw_id"].to_pylist(), dtype=object)[single.to_numpy()]
     event = measured.assign(raw_id=raw_ids).groupby(["source", "raw_id", "start"], observed=True).ngroup()
     twins, keep_pulse = _twins(_events(measured, event))

@@ -5,7 +5,7 @@ A day has a row when it has any validated reading whose day is known; days are n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -13,17 +13,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from config.daily import EXPECTED
 from config.metrics import KINDS, METRICS
 from config.stage import Balance, Finding, Inputs, Outputs, Report
+from config.tables import TableWriter
 from config.timezones import PersonZones
 from processing.aggregators import activity, blood_pressure, body, heart_rate, sleep
 from processing.aggregators.choice import CHOICES, Priority, frame_of
-from processing.aggregators.columns import COLUMNS, EXPECTED, GROUPS, SCHEMA
+from processing.aggregators.columns import BY_SOURCE, COLUMNS, GROUPS, SCHEMA
 from processing.aggregators.events import marks
 from processing.aggregators.fates import ACCEPTED, CLOCK_RESET, FATES
 from processing.aggregators.home_protocol import PROTOCOL, protocol_weeks
 from processing.aggregators.spreadsheet import write_csv
-from processing.readings import Array, codes, has_flag, load, numbers, write
+from processing.readings import Array, codes, has_flag, is_word, load, numbers, write
 
 _EPOCH = date(1970, 1, 1)
 
@@ -34,12 +36,15 @@ class Chosen(NamedTuple):
     tables: dict[str, pa.Table]
     frames: dict[str, pd.DataFrame]
     nights: list[sleep.Night]
+    worn: activity.Worn
 
 
 def merge(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """The daily table as CSV and Parquet, the measuring weeks of the home protocol, and the choices behind every cell."""
+    """The daily table as CSV and Parquet, the day as each source alone tells it, the measuring weeks of the home protocol, and the
+    choices behind every cell."""
     chosen = choose({kind: load(inputs.many(kind), _metrics(kind)) for kind in KINDS}, settings)
-    daily, findings = _daily_table(chosen, settings)
+    parts = _parts(chosen, settings)
+    daily, findings = _daily_table(chosen, parts, settings)
     weeks = protocol_weeks(blood_pressure.measurements(chosen.frames["blood_pressure"]), settings["home_bp_protocol"])
     rows = {}
     with outputs.open("csv") as sink:
@@ -48,41 +53,81 @@ def merge(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Repo
         rows["parquet"] = write(sink, daily, SCHEMA)
     with outputs.open("protocol") as sink:
         rows["protocol"] = write(sink, weeks, PROTOCOL)
+    with outputs.open("by_source") as sink, TableWriter(sink, BY_SOURCE) as writer:
+        for source in _sources_of(chosen):
+            alone = _alone(chosen, source, settings)
+            table, _ = _daily_table(alone, {**parts, **_parts(alone, settings, but=_undivided(chosen, source))}, settings)
+            writer.write(table.add_column(0, BY_SOURCE.field("source"), pa.repeat(source, table.num_rows)))
+        rows["by_source"] = writer.rows
     balance = _balance(chosen)
     with outputs.open("choices") as sink:
         rows["choices"] = write(sink, _choices(chosen), CHOICES)
     return {"rows": rows, "balance": balance, "findings": findings}
 
 
-def choose(tables: Mapping[str, pa.Table], settings: Mapping[str, Any]) -> Chosen:
-    """The fate of every reading. A day's fates follow from that day's readings alone, so any set of whole days may be asked."""
+def choose(tables: Mapping[str, pa.Table], settings: Mapping[str, Any], worn: activity.Worn | None = None) -> Chosen:
+    """The fate of every reading. A day's fates follow from that day's readings alone, so any set of whole days may be asked.
+
+    `worn`: the signs of wear, where these tables are not all that could show one.
+    """
     priority = Priority(settings["source_priority"])
     frames = {kind: frame_of(table) for kind, table in tables.items()}
     hours = settings["morning_hours"], settings["evening_hours"]
     blood_pressure.choose(tables["blood_pressure"], frames["blood_pressure"], priority, *hours)
     heart_rate.choose(frames["heart_rate"], priority)
     nights = sleep.choose(tables["sleep"], frames["sleep"], priority)
-    signs = activity.worn(*(frames[kind] for kind in ("heart_rate", "sleep", "activity", "body")))
-    activity.choose(frames["activity"], priority, signs)
+    if worn is None:
+        worn = activity.worn(*(frames[kind] for kind in ("heart_rate", "sleep", "activity", "body")))
+    activity.choose(frames["activity"], priority, worn)
     body.choose(frames["body"], priority)
     for kind, frame in frames.items():
         frame.loc[has_flag(tables[kind], "clock_reset"), "fate"] = CLOCK_RESET
-    return Chosen(dict(tables), frames, nights)
+    return Chosen(dict(tables), frames, nights, worn)
 
 
-def _daily_table(chosen: Chosen, settings: Mapping[str, Any]) -> tuple[pa.Table, list[Finding]]:
+def _parts(chosen: Chosen, settings: Mapping[str, Any], but: Collection[str] = ()) -> dict[str, pd.DataFrame]:
+    """The daily columns that each kind of reading gives, by day; without the kinds in `but`."""
     frames = chosen.frames
     zones = PersonZones(settings["timezone"], settings["timezone_overrides"])
+    makers: dict[str, Callable[[], pd.DataFrame]] = {
+        "blood_pressure": lambda: blood_pressure.daily(frames["blood_pressure"], settings["bp_scheme"]),
+        "heart_rate": lambda: heart_rate.daily(frames["heart_rate"]),
+        "sleep": lambda: sleep.daily(chosen.nights, zones),
+        "activity": lambda: activity.daily(frames["activity"]),
+        "body": lambda: body.daily(frames["body"]),
+    }
+    return {kind: make() for kind, make in makers.items() if kind not in but}
+
+
+def _sources_of(chosen: Chosen) -> list[str]:
+    return sorted({source for frame in chosen.frames.values() for source in frame["source"].cat.categories})
+
+
+def _undivided(chosen: Chosen, source: str) -> set[str]:
+    """The kinds that nobody but this source told: alone it tells them as all together do."""
+    return {kind for kind, frame in chosen.frames.items() if list(frame["source"].cat.categories) == [source]}
+
+
+def _alone(chosen: Chosen, source: str, settings: Mapping[str, Any]) -> Chosen:
+    """The readings of one source, chosen as if there were no other. Only where others spoke too is chosen again."""
+    same = _undivided(chosen, source)
+    tables = {
+        kind: table.schema.empty_table() if kind in same else table.filter(pa.array(is_word(table, "source", source)))
+        for kind, table in chosen.tables.items()
+    }
+    again = choose(tables, settings, chosen.worn)
+    kept = {kind: chosen.frames[kind] for kind in same}
+    nights = chosen.nights if "sleep" in same else again.nights
+    return again._replace(frames={**again.frames, **kept}, nights=nights)
+
+
+def _daily_table(
+    chosen: Chosen, parts: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]
+) -> tuple[pa.Table, list[Finding]]:
+    frames = chosen.frames
     known = (frame.loc[frame["fate"] != CLOCK_RESET, "day"].unique() for frame in frames.values())
     days = pd.Index(sorted({int(day) for of_kind in known for day in of_kind}), name="day", dtype="int64")
-    parts = [
-        blood_pressure.daily(frames["blood_pressure"], settings["bp_scheme"]),
-        heart_rate.daily(frames["heart_rate"]),
-        sleep.daily(chosen.nights, zones),
-        activity.daily(frames["activity"]),
-        body.daily(frames["body"]),
-    ]
-    table = pd.concat([part.reindex(days) for part in parts], axis=1)
+    table = pd.concat([part.reindex(days) for part in parts.values()], axis=1)
     table["date"] = days
     sources = _sources(frames)
     table["sources"] = [sources.get(day, "") for day in days]

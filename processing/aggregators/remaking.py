@@ -12,9 +12,10 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from config.daily import COLUMNS, EXPECTED, why_not
 from processing.aggregators.clock import iso_local
-from processing.aggregators.columns import EXPECTED, GROUPS, Column
-from processing.aggregators.fates import ACCEPTED, WHY
+from processing.aggregators.columns import GROUPS, Column
+from processing.aggregators.fates import ACCEPTED
 
 _SECOND = 1_000_000
 _HALF_HOUR = 1800 * _SECOND
@@ -79,21 +80,7 @@ def agrees(value: Any, made: Any) -> bool:
 
 def why(choice: Choice, column: Column) -> str:
     """Why a reading did not make the cell, a sentence."""
-    if choice.fate != ACCEPTED:
-        return WHY[choice.fate]
-    if column.part is not None and choice.part != column.part:
-        return f"It belongs to {_PART.get(choice.part, 'another part of the day')}; this column is made of {_PART[column.part]}."
-    if choice.metric in _STAGES:
-        return "The session states its minutes asleep itself; this is a part of them."
-    return "It counts for other columns; this one is not made of it."
-
-
-_PART: Mapping[str | None, str] = {
-    "morning": "the morning",
-    "evening": "the evening",
-    "main": "the main sleep",
-    "nap": "the naps",
-}
+    return why_not(column.name, choice.metric, choice.fate, choice.part)
 
 
 def mean(values: Iterable[float]) -> float | None:
@@ -296,71 +283,49 @@ def _said(name: str) -> Callable[[Readings, Mapping[str, Any]], Made]:
     return lambda readings, row: Made(row[name], readings)
 
 
-_MEAN = "The mean of the day's readings."
-_SLEPT = "Minutes asleep: what a session states, else the sum of its deep, light and REM sleep"
-_TOTAL = (
-    "The source's own total of the day; without one, of each half hour the device that recorded most, summed. "
-    "Sources and devices are never summed."
-)
-_MINUTES = "The sum over the day's sessions; what no session says, from the source's figure for the day."
-
-RULES: dict[str, Rule] = {
-    "date": Rule("A day has a row when it has any validated reading whose day is known.", _said("date")),
-    "systolic": Rule(_MEAN, _mean("systolic")),
-    "diastolic": Rule(_MEAN, _mean("diastolic")),
-    "pulse": Rule(_MEAN, _mean("pulse")),
-    "systolic_min": Rule("The lowest of the day's readings.", _best(min, "systolic")),
-    "systolic_max": Rule("The highest of the day's readings.", _best(max, "systolic")),
-    "systolic_morning": Rule("The mean of the morning's readings.", _mean("systolic", "morning")),
-    "diastolic_morning": Rule("The mean of the morning's readings.", _mean("diastolic", "morning")),
-    "systolic_evening": Rule("The mean of the evening's readings.", _mean("systolic", "evening")),
-    "diastolic_evening": Rule("The mean of the evening's readings.", _mean("diastolic", "evening")),
-    "bp_readings": Rule("The number of systolic readings that count.", _count("systolic")),
-    "map": Rule("Diastolic + (systolic - diastolic) / 3, of the day's means.", _pressures(lambda s, d: d + (s - d) / 3)),
-    "pulse_pressure": Rule("Systolic - diastolic, of the day's means.", _pressures(lambda s, d: s - d)),
-    "bp_category": Rule(
-        "The worse of the two mean pressures as they are written decides, by the bounds of the scheme.", _category
-    ),
-    "avg_hr": Rule(
-        "The mean of the samples, weighted by the time each stands for where a gap exceeds 10 minutes; "
-        "without samples the mean of the source's daily figures.",
-        _heart_rate,
-    ),
-    "min_hr": Rule(
-        "The lowest sample; without samples the lowest daily figure of the source.", _best(min, "heart_rate", "heart_rate_min")
-    ),
-    "max_hr": Rule(
-        "The highest sample; without samples the highest daily figure of the source.", _best(max, "heart_rate", "heart_rate_max")
-    ),
-    "hr_samples": Rule("The number of samples that count.", _count("heart_rate")),
-    "resting_hr": Rule("The device's figure for the day, else its last of the day.", _first("resting_heart_rate")),
-    "total_duration": Rule(
-        f"{_SLEPT}, summed over the day's sessions; without sessions the source's figure for the day.", _asleep
-    ),
-    "nap_duration": Rule(f"{_SLEPT}, summed over the naps; 0 when the day has sessions and none is a nap.", _naps),
-    "sleep_deep_duration": Rule(_MINUTES, _sum("sleep_deep")),
-    "sleep_light_duration": Rule(_MINUTES, _sum("sleep_light")),
-    "sleep_rem_duration": Rule(_MINUTES, _sum("sleep_rem")),
-    "sleep_awake_duration": Rule(_MINUTES, _sum("sleep_awake")),
-    "sleep_efficiency": Rule(
-        f"{_SLEPT}, of the main sleep, per minutes from its start to its end, × 100; 100 at most.", _efficiency
-    ),
-    "sleep_score": Rule("The score of the main sleep, else the source's for the day.", _first("sleep_score")),
-    "bed_time": Rule("The start of the main sleep.", _end_of_sleep("bed")),
-    "wake_time": Rule("The end of the main sleep.", _end_of_sleep("wake")),
-    "steps": Rule(_TOTAL, _activity("steps", whole=True)),
-    "distance": Rule(_TOTAL, _activity("distance")),
-    "active_energy": Rule(_TOTAL, _activity("active_energy")),
-    "weight": Rule("The last reading of the day.", _first("weight")),
-    "spo2_avg": Rule("The mean of the samples, else the source's figure for the day.", _mean("spo2")),
-    "sources": Rule("The source and scope of every reading that counts, by group.", _sources),
-    "missing_data_flag": Rule(f"True when any of {', '.join(EXPECTED)} is empty.", _is_missing),
-    "diastolic_min": Rule("The lowest of the day's readings.", _best(min, "diastolic")),
-    "diastolic_max": Rule("The highest of the day's readings.", _best(max, "diastolic")),
-    "bp_scheme": Rule("The setting `bp_scheme`, where the day has a category.", _said("bp_scheme")),
-    "hr_coverage_minutes": Rule(
-        "The sum of the time each sample stands for: half way to its neighbours, five minutes to either side at most.", _coverage
-    ),
-    "event": Rule("The labels that the settings `events` and `med_start_date` give this day.", _said("event")),
+_MAKE: dict[str, Callable[[Readings, Mapping[str, Any]], Made]] = {
+    "date": _said("date"),
+    "systolic": _mean("systolic"),
+    "diastolic": _mean("diastolic"),
+    "pulse": _mean("pulse"),
+    "systolic_min": _best(min, "systolic"),
+    "systolic_max": _best(max, "systolic"),
+    "systolic_morning": _mean("systolic", "morning"),
+    "diastolic_morning": _mean("diastolic", "morning"),
+    "systolic_evening": _mean("systolic", "evening"),
+    "diastolic_evening": _mean("diastolic", "evening"),
+    "bp_readings": _count("systolic"),
+    "map": _pressures(lambda s, d: d + (s - d) / 3),
+    "pulse_pressure": _pressures(lambda s, d: s - d),
+    "bp_category": _category,
+    "avg_hr": _heart_rate,
+    "min_hr": _best(min, "heart_rate", "heart_rate_min"),
+    "max_hr": _best(max, "heart_rate", "heart_rate_max"),
+    "hr_samples": _count("heart_rate"),
+    "resting_hr": _first("resting_heart_rate"),
+    "total_duration": _asleep,
+    "nap_duration": _naps,
+    "sleep_deep_duration": _sum("sleep_deep"),
+    "sleep_light_duration": _sum("sleep_light"),
+    "sleep_rem_duration": _sum("sleep_rem"),
+    "sleep_awake_duration": _sum("sleep_awake"),
+    "sleep_efficiency": _efficiency,
+    "sleep_score": _first("sleep_score"),
+    "bed_time": _end_of_sleep("bed"),
+    "wake_time": _end_of_sleep("wake"),
+    "steps": _activity("steps", whole=True),
+    "distance": _activity("distance"),
+    "active_energy": _activity("active_energy"),
+    "weight": _first("weight"),
+    "spo2_avg": _mean("spo2"),
+    "sources": _sources,
+    "missing_data_flag": _is_missing,
+    "diastolic_min": _best(min, "diastolic"),
+    "diastolic_max": _best(max, "diastolic"),
+    "bp_scheme": _said("bp_scheme"),
+    "hr_coverage_minutes": _coverage,
+    "event": _said("event"),
 }
+
+RULES: dict[str, Rule] = {name: Rule(COLUMNS[name].rule, make) for name, make in _MAKE.items()}
 """Column → its rule."""

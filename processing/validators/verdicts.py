@@ -13,24 +13,6 @@ from processing.readings import Array, with_flags
 
 DUPLICATE = "duplicate"
 
-REASONS: Mapping[str, str] = {
-    "not_a_number": "The value is no finite number.",
-    "end_before_start": "The reading ends before it starts.",
-    "before_device_era": "The time lies before 2009, when no device of these sources existed.",
-    "unexpected_unit": "The unit is not the metric's own.",
-    "device_sentinel": "The value is a number devices write when they measured nothing.",
-    "zero_is_missing": "A zero of this metric means nothing was measured.",
-    "negative_duration": "A duration is negative.",
-    "below_reject": "The value is lower than is possible.",
-    "above_reject": "The value is higher than is possible.",
-    "dia_not_below_sys": "The diastolic pressure is not below the systolic one.",
-    "partner_rejected": "A reading that belongs to it was refused.",
-    "partner_missing": "Systolic or diastolic pressure came without the other.",
-    "empty_session": "The sleep session has no length.",
-    "exceeds_window": "A duration is longer than the sleep session it belongs to.",
-}
-"""Every reason validation refuses a reading for, with its sentence."""
-
 FLAGS: Mapping[str, str] = {
     "warn_low": "Readings are lower than is usual for their metric.",
     "warn_high": "Readings are higher than is usual for their metric.",

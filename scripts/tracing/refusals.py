@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from config.daily import REASONS
 from config.metrics import METRICS
 from config.tables import read_batches
 from config.timezones import PersonZones
@@ -61,8 +62,6 @@ def _validation(
 
 
 def _sentence(reason: str) -> str:
-    from processing.validators.verdicts import REASONS  # brings numpy: only where there is something to tell
-
     return REASONS.get(reason, "")
 
 

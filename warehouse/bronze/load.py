@@ -25,8 +25,9 @@ from warehouse.bronze.ledger import DEAD_LETTERS, LOADER_VERSION
 from warehouse.bronze.loading import artifacts, examples, records, reporting, staging
 from warehouse.bronze.loading import job as jobs
 from warehouse.bronze.loading import statements as do
+from warehouse.bronze.loading.corrections import correct
 from warehouse.bronze.loading.job import Counts, Job
-from warehouse.bronze.loading.letters import settle
+from warehouse.bronze.loading.letters import bring_in, settle
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 5
@@ -139,13 +140,7 @@ def _create_months(session: Connection, job: Job, aside: set[date]) -> None:
 
 
 def _load_letters(session: Connection, job: Job) -> Counts:
-    session.execute(do.STAGE_LETTERS)
-    read = 0
-    with session.cursor().copy(do.COPY_LETTERS) as copy:
-        for row in artifacts.letter_rows(job.letters):
-            copy.write_row(row)
-            read += 1
-    inserted = session.execute(do.LETTERS, {**job.constants, "lineage_id": artifacts.lineage_id(job.letters)}).rowcount
+    read, inserted = bring_in(session, job.letters, job.constants)
     counts = Counts(read, inserted, read - inserted, 0, inserted)
     _write_ledger(session, job, DEAD_LETTERS, job.letters, counts)
     return counts
@@ -153,7 +148,7 @@ def _load_letters(session: Connection, job: Job) -> Counts:
 
 def _write_ledger(session: Connection, job: Job, target: str, file: File, counts: Counts) -> None:
     if job.repair and target == job.table:
-        records.correct(session, job, counts)
+        correct(session, job, counts)
     session.execute(
         do.LEDGER,
         {

@@ -26,6 +26,7 @@ from warehouse.bronze.checking.status import has_ledger, is_current
 from warehouse.bronze.connection import Connection, refused
 from warehouse.bronze.ledger import DEAD_LETTERS, LOADER_VERSION
 from warehouse.bronze.loading.artifacts import FIRST_YEAR, LAST_YEAR
+from warehouse.bronze.loading.corrections import LETTERS
 from warehouse.bronze.loading.staging import prefix_of
 from warehouse.bronze.pool import readers
 
@@ -214,7 +215,7 @@ class _Comparison:
         self._differs("letters_missing", self._number(ask.LETTERS_MISSING))
 
     def _ledger(self) -> None:
-        letters = self._number(ask.LETTERS)
+        letters = self._number(LETTERS)
         self._differs("letters_lost" if letters < 0 else "letters_unknown", abs(letters))
         self._differs("load_unbalanced", self._number(ask.UNBALANCED))
         self._differs("load_unlisted", self._number(ask.UNLISTED))

@@ -77,11 +77,6 @@ SELECT count(*) FROM (SELECT DISTINCT * FROM reconcile_letters) AS l WHERE NOT E
     WHERE d.source = %(source)s AND d.file_hash = l.file_hash AND d.record_index = l.record_index AND d.error_class = l.error_class
       AND md5(d.file_path) = md5(l.file_path) AND md5(d.position) = md5(l.position))
 """
-LETTERS = """
-SELECT (SELECT count(*) FROM bronze_dead_letters WHERE source = %(source)s)
-     - (SELECT COALESCE(sum(dead_inserted), 0) FROM bronze_loads WHERE source = %(source)s)
-"""
-"""Dead letters beyond what the ledger says; negative for those that are lost."""
 LOADED = """
 SELECT max(rows_read) FROM bronze_loads
 WHERE target_table = %(table)s AND source = %(source)s AND file_hash = %(file_hash)s AND loader_version = %(loader_version)s

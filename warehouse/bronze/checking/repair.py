@@ -21,8 +21,7 @@ from warehouse.bronze.checking import repair_statements as mend
 from warehouse.bronze.checking.differences import UNDATED
 from warehouse.bronze.checking.reconcile import InForce, Outcome
 from warehouse.bronze.connection import Connection, connect, refused
-from warehouse.bronze.loading import artifacts
-from warehouse.bronze.loading import statements as do
+from warehouse.bronze.loading.letters import bring_in
 
 _ROWS = frozenset(
     {
@@ -87,12 +86,8 @@ def _mend(settings: Mapping[str, Any], source: str, statements: Sequence[str]) -
 def _load_letters(settings: Mapping[str, Any], source: str, letters: File, run_id: str) -> None:
     """The ledger has counted them already: it stays as it is."""
     with _working(settings, source) as session:
-        session.execute(do.STAGE_LETTERS)
-        with session.cursor().copy(do.COPY_LETTERS) as copy:
-            for row in artifacts.letter_rows(letters):
-                copy.write_row(row)
         terms = {"source": source, "target": f"bronze_{source}", "environment": settings["environment"], "run_id": run_id}
-        session.execute(do.LETTERS, {**terms, "lineage_id": artifacts.lineage_id(letters)})
+        bring_in(session, letters, terms)
 
 
 @contextmanager

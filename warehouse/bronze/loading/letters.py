@@ -1,8 +1,8 @@
-"""What a load makes of the dead letters there are: refused again, moved in, or obsolete. In its own transaction, by set."""
+"""Dead letters of a load: those of ingestion come in; those there are become refused again, moved in or obsolete. By set, in its commit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -11,6 +11,8 @@ from psycopg import sql
 from config.stage import File
 from config.tables import read_batches
 from warehouse.bronze.connection import Connection
+from warehouse.bronze.loading import artifacts
+from warehouse.bronze.loading import statements as do
 from warehouse.bronze.loading.job import Job
 from warehouse.bronze.loading.staging import Stage
 
@@ -31,6 +33,20 @@ WHERE source = %(source)s AND file_hash = ANY(%(files)s) AND stage = 'bronze' AN
 """
 _REFUSE = "SELECT bronze_refuse_letters(%s, %s, %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[])"
 _SETTLE = "SELECT bronze_settle_letters(%(source)s, %(run_id)s, %(files)s::text[])"
+
+
+def bring_in(session: Connection, letters: File, terms: Mapping[str, Any]) -> tuple[int, int]:
+    """The letters of ingestion into their table; what is there stays as it is. `terms`: source, target, environment, run_id.
+
+    Gives (how many there are, how many were not there).
+    """
+    session.execute(do.STAGE_LETTERS)
+    read = 0
+    with session.cursor().copy(do.COPY_LETTERS) as copy:
+        for row in artifacts.letter_rows(letters):
+            copy.write_row(row)
+            read += 1
+    return read, session.execute(do.LETTERS, {**terms, "lineage_id": artifacts.lineage_id(letters)}).rowcount
 
 
 def settle(session: Connection, job: Job, stage: Stage | None) -> None:

@@ -12,11 +12,10 @@ from psycopg import sql
 
 from config.errors import WarehouseError
 from warehouse.bronze import schema
-from warehouse.bronze.checking.reconcile_statements import LETTERS
-from warehouse.bronze.checking.repair_statements import VERSIONS
 from warehouse.bronze.connection import Connection
 from warehouse.bronze.loading import months, staging
 from warehouse.bronze.loading import statements as do
+from warehouse.bronze.loading.corrections import VERSIONS
 from warehouse.bronze.loading.job import Counts, Job
 from warehouse.bronze.loading.months import Counts as MonthCounts
 from warehouse.bronze.loading.parallel import cancelled_on_error
@@ -153,21 +152,3 @@ def _known(job: Job) -> sql.Identifier:
 
 def _union(parts: list[sql.Composed]) -> sql.Composed:
     return sql.SQL(" UNION ALL ").join(parts)
-
-
-def correct(session: Connection, job: Job, counts: Counts) -> None:
-    """A repair adds to the ledger only what that did not know: rows and dead letters that were lost and are back are in it already.
-
-    Rows nobody knows, and lost ones that did not come back, go on being a difference for `reconcile` to name.
-    """
-    query = sql.SQL(do.TRUTH).format(table=sql.Identifier(job.table))
-    beyond = {month: (rows, int(hashes)) for month, rows, hashes in session.execute(query, job.constants).fetchall()}
-    for month, (rows, _) in counts.months.items():
-        over, hashes = beyond.get(month, (0, 0))
-        if rows > max(0, over):  # some had been lost
-            counts.months[month] = (over, hashes) if over > 0 else (0, 0)
-    letters = session.execute(LETTERS, job.constants).fetchall()[0][0]
-    counts.dead_inserted = min(counts.dead_inserted, max(0, letters))
-    counts.inserted = sum(rows for rows, _ in counts.months.values())
-    counts.hash_sum = sum(hashes for _, hashes in counts.months.values())
-    counts.duplicate = counts.read - counts.inserted - counts.dead

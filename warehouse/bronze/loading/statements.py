@@ -276,19 +276,3 @@ ANALYZE {month} (id, source_timestamp, raw_id, validation_status, version, envir
 """A sample of 3,000 rows of the columns queries select by; of all columns and 30,000 it would cost more than the load."""
 MONTH_TABLE = "SELECT bronze_month_table(%s, %s, %s)"
 ATTACH_MONTH = "SELECT bronze_attach_month(%s, %s, %s)"
-
-TRUTH = """
-SELECT COALESCE(month, partition_key), COALESCE(there.rows, 0) - COALESCE(said.rows, 0),
-       COALESCE(there.hashes, 0) - COALESCE(said.hashes, 0)
-FROM (
-    SELECT date_trunc('month', partition_key::timestamp)::date AS partition_key, count(*) AS rows,
-           sum(('x' || encode(substring(content_hash FROM 1 FOR 7), 'hex'))::bit(56)::bigint) AS hashes
-    FROM {table} GROUP BY 1
-) AS there FULL JOIN (
-    SELECT month, sum(rows) AS rows, sum(hash_sum) AS hashes FROM (
-        SELECT month, rows, hash_sum FROM bronze_loaded_months WHERE source = %(source)s
-        UNION ALL SELECT month, -rows, -hash_sum FROM bronze_retired WHERE source = %(source)s
-    ) AS parts GROUP BY month
-) AS said ON said.month = there.partition_key
-"""
-"""By month, what the table holds beyond what the ledger says; negative for rows that are lost."""

@@ -1,0 +1,93 @@
+"""Why a record or a reading was refused, in words a person understands; one line for every reason code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_WORDS: Mapping[str, str] = {
+    # what a reading says
+    "not_a_number": "not a number",
+    "bad_number": "not a number",
+    "zero": "a zero where nothing was measured",
+    "zero_is_missing": "a zero where nothing was measured",
+    "device_sentinel": "a device's code for “nothing measured”",
+    "device_error": "an error message of the device",
+    "sheet_error": "an error of the spreadsheet",
+    "below_reject": "lower than is possible",
+    "above_reject": "higher than is possible",
+    "dia_not_below_sys": "diastolic not below systolic",
+    "diastolic_not_below_systolic": "diastolic not below systolic",
+    "half_reading": "systolic or diastolic is missing",
+    "partner_missing": "systolic or diastolic is missing",
+    "partner_rejected": "belongs to a refused reading",
+    "conflict": "two different values in one row",
+    "unexpected_unit": "not the unit of its metric",
+    "unit_unknown": "unit not known (mmHg or kPa?)",
+    "unit_conflict": "two different units in one row",
+    "no_measurement": "holds no measurement",
+    "duplicate": "an exact repeat",
+    # sleep
+    "negative_duration": "a negative duration",
+    "empty_session": "a sleep of no length",
+    "exceeds_window": "longer than the sleep it belongs to",
+    "end_before_start": "ends before it starts",
+    "no_sleep": "holds no sleep",
+    "no_sleep_window": "start or end of the sleep is missing",
+    "bad_sleep_window": "start and end of the sleep make no night",
+    # dates and times
+    "bad_date": "a date that cannot be read",
+    "no_such_date": "a date that does not exist",
+    "ambiguous_date": "day or month first? Cannot be told",
+    "date_missing": "the date is missing",
+    "date_without_year": "a date without its year",
+    "year_out_of_range": "a year no measurement can be of",
+    "bad_time": "a time that cannot be read",
+    "hour_24": "a time past 24:00",
+    "leap_second": "a time past 59 seconds",
+    "time_missing": "the time is missing",
+    "no_time": "the time is missing",
+    "unknown_time_zone": "a time zone nobody knows",
+    "future": "lies in the future",
+    "before_device_era": "before 2009, before such devices existed",
+    # rows and files
+    "summary_row": "a summary row, not a measurement",
+    "other_user": "another person's row",
+    "invalid_record": "a record that is not valid",
+    "short_row": "fewer cells than the header",
+    "long_row": "more cells than the header",
+    "ragged": "not as many fields as the header",
+    "repeated_header": "the header once more",
+    "bad_value_json": "damaged text inside the row",
+    "duplicate_json_keys": "the same field twice in the row",
+    "not_json": "a value JSON does not know",
+    "json_too_deep": "nested too deep",
+    "too_big": "a record larger than 16 MB",
+    "field_too_big": "a field larger than 1 MB",
+    "nul_byte": "a NUL byte in the row",
+    "encoding": "bytes that are not text",
+    "no_header": "no header was found",
+    "no_date_column": "no column of dates",
+    "duplicate_headers": "two columns of one name",
+    "preset_undecided": "a layout that is not known",
+    "unknown_format": "no CSV",
+    "unknown_table": "a table that is not known",
+    "too_many_columns": "too many columns",
+    "broken_quotes": "quotes that do not close",
+    "unsafe_name": "a file name that is not safe",
+    "name_collision": "two file names that look alike",
+    "bad_zip": "a damaged archive",
+    "encrypted": "an encrypted archive",
+    "bad_member": "a damaged file in an archive",
+    "bad_member_name": "a file name that points outside its archive",
+    "duplicate_member": "two files of one name in an archive",
+    "overlapping_members": "files that overlap in an archive",
+    "special_member": "a link or device in an archive",
+    "unknown_compression": "a compression that is not known",
+    "too_many_members": "an archive of too many files",
+    "nested_too_deep": "archives within archives",
+}
+
+
+def said(code: str) -> str:
+    """The words for a reason code; an unknown code with spaces for underscores, never an error."""
+    return _WORDS.get(code) or code.replace("_", " ")

@@ -1,0 +1,5 @@
+"""What Streamlit runs each time somebody does something."""
+
+from serving.dashboard import shell
+
+shell.run()

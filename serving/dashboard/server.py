@@ -1,0 +1,105 @@
+"""The web server around the pages: a cookie that tells browsers apart, strict headers, the route of private downloads."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serving.dashboard.addresses import BROWSER_COOKIE
+from serving.dashboard.downloads import ROUTE, hand_over
+
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+    from starlette.routing import Route
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_HEADERS = {
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class Shield:
+    """ASGI middleware: adds the headers to every answer and the cookie where there is none yet."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        headers = {"content-security-policy": _policy(), **_HEADERS}
+        self._added = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on; what goes back is dressed."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        sent = dict(scope["headers"])
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = list(self._added)
+                if BROWSER_COOKIE not in SimpleCookie(sent.get(b"cookie", b"").decode("latin-1")) and _is_page(message):
+                    added.append((b"set-cookie", _cookie(_is_encrypted(scope, sent)).encode()))
+                message = {**message, "headers": [*message.get("headers", []), *added]}
+            await send(message)
+
+        await self.app(scope, receive, dressed)
+
+
+def middleware() -> list[Middleware]:
+    """For `st.App`."""
+    from starlette.middleware import Middleware
+
+    return [Middleware(Shield)]
+
+
+def routes() -> list[Route]:
+    """For `st.App`."""
+    from starlette.routing import Route
+
+    return [Route(ROUTE, hand_over, methods=["GET"])]
+
+
+def on_error(error: Exception) -> bool:
+    """A sentence in the page instead of a traceback; errors of ours say what is wrong and how to mend it."""
+    import streamlit as st
+
+    from config.errors import PDPError
+
+    st.error(str(error) if isinstance(error, PDPError) else "This part could not be shown. Reload the page; the log has more.")
+    return True
+
+
+def _policy() -> str:
+    """Nothing is fetched from elsewhere. Vega makes functions of text, hence 'unsafe-eval'; of scripts inside a page, Streamlit's own."""
+    import streamlit
+
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
+    inline = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
+    known = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'" for text in inline)
+    return (
+        f"default-src 'self'; script-src 'self' 'unsafe-eval' {known}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; frame-src data:; "
+        "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+def _is_page(message: Message) -> bool:
+    return any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in message.get("headers", []))
+
+
+def _is_encrypted(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    return scope["scheme"] == "https" or headers.get(b"x-forwarded-proto") == b"https"
+
+
+def _cookie(encrypted: bool) -> str:
+    secure = "; Secure" if encrypted else ""
+    return f"{BROWSER_COOKIE}={secrets.token_urlsafe(32)}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000{secure}"

@@ -1,0 +1,594 @@
+"""Charts of heart, sleep, activity, body, relations and quality: what they say, show, leave out, and how large they become."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from serving.charts import (
+    activity,
+    base,
+    bed_times,
+    body,
+    correlation,
+    days,
+    heart,
+    medication,
+    quality,
+    reasons,
+    sleep,
+    spoken,
+    student,
+    weekdays,
+    words,
+)
+from serving.charts.panel import Panel
+from serving.gold import Gold, demo, open_file
+from serving.view import View
+from tests.gold_bench import GAP, LAST, build
+
+PANELS: dict[str, Callable[[Gold, View], Panel]] = {
+    "heart": heart.panel,
+    "sleep": sleep.panel,
+    "bed_times": bed_times.panel,
+    "activity": activity.panel,
+    "weight": body.weight,
+    "oxygen": body.oxygen,
+    "weekdays": weekdays.panel,
+    "weekdays_sleep": partial(weekdays.panel, metric="total_duration"),
+    "medication": medication.panel,
+    "medication_sleep": partial(medication.panel, metric="total_duration", window_days=90),
+    "correlation": correlation.panel,
+    "coverage": quality.coverage,
+    "rejections": quality.rejections,
+    "freshness": quality.freshness,
+}
+OF_THE_RANGE = ("heart", "sleep", "bed_times", "activity", "weight", "oxygen", "coverage")
+"""Panels that say when the range has nothing; the others look at all data, or say it in their own words."""
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gold]:
+    with open_file(str(build(tmp_path_factory.mktemp("gold") / "gold.duckdb", 1))) as gold:
+        yield gold
+
+
+@pytest.fixture(scope="module")
+def decade(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gold]:
+    with open_file(str(build(tmp_path_factory.mktemp("gold") / "gold.duckdb", 10))) as gold:
+        yield gold
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Iterator[Callable[..., Gold]]:
+    """A year of gold in which statements have changed something."""
+    opened: list[Gold] = []
+
+    def make(*statements: str) -> Gold:
+        path = tmp_path / f"gold{len(opened)}.duckdb"
+        build(path, 1)
+        with duckdb.connect(str(path)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        opened.append(open_file(str(path)))
+        return opened[-1]
+
+    yield make
+    for gold in opened:
+        gold.close()
+
+
+def last_days(count: int, **others: Any) -> View:
+    return View(LAST - timedelta(days=count - 1), LAST, str(count), **others)
+
+
+def spec(panel: Panel) -> dict[str, Any]:
+    """The chart as Vega-Lite, validated against its schema."""
+    assert panel.chart is not None
+    told: dict[str, Any] = panel.chart.to_dict(validate=True)
+    return told
+
+
+def datasets(panel: Panel) -> list[list[dict[str, Any]]]:
+    return list(spec(panel)["datasets"].values())
+
+
+def drawn(panel: Panel, *columns: str) -> pd.DataFrame:
+    """The dataset of the chart that has these columns, by day."""
+    found = next(rows for rows in datasets(panel) if {"date", *columns} <= set(rows[0]))
+    return pd.DataFrame(found).set_index("date")
+
+
+def between(gold: Gold, column: str, first: date, last: date) -> pd.Series:
+    rows = gold.table("SELECT * FROM daily")
+    chosen: pd.Series = rows.loc[rows["date"].between(pd.Timestamp(first), pd.Timestamp(last)), column].dropna()
+    return chosen
+
+
+def half_up(value: float) -> int:
+    return math.floor(value + 0.5)
+
+
+# --- what every panel keeps ---
+
+
+@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize("count", [1, 7, 14, 30, 90, 365])
+def test_every_panel_draws_a_valid_chart_or_says_why_not(name: str, count: int, year: Gold) -> None:
+    panel = PANELS[name](year, last_days(count))
+    if panel.chart is None:
+        assert panel.empty.endswith(".")
+        assert not panel.said
+        return
+    told = spec(panel)
+    assert panel.said.endswith(".")
+    assert not panel.empty
+    assert told["description"] == panel.said
+    assert told["config"]["background"] == "transparent"
+    assert len(panel.rows) > 0
+    assert not any("_" in column for column in panel.rows.columns)
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_the_shipped_example_can_be_drawn_whole(name: str) -> None:
+    with demo() as gold:
+        meta = gold.table("SELECT first_date, last_date FROM meta").iloc[0]
+        panel = PANELS[name](gold, View(meta["first_date"].date(), meta["last_date"].date(), "all"))
+    assert "nan" not in panel.said.lower()
+    assert spec(panel)
+
+
+@pytest.mark.parametrize("name", OF_THE_RANGE)
+def test_a_range_without_data_gets_a_sentence_and_no_chart(name: str, year: Gold) -> None:
+    panel = PANELS[name](year, View(*GAP, "custom"))
+    assert panel.chart is None
+    assert panel.rows.empty
+    assert "between 10 and 21 November 2025" in panel.empty
+
+
+@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize(
+    "span", [(date(1, 1, 1), date(9999, 12, 31)), (date(1, 1, 1), date(1, 1, 1)), (date(9999, 1, 1), date(9999, 12, 31))]
+)
+def test_no_range_is_too_long_or_too_far_away(name: str, span: tuple[date, date], year: Gold) -> None:
+    panel = PANELS[name](year, View(*span, "custom"))
+    assert panel.said or panel.empty
+    if panel.chart is not None:
+        assert sum(len(rows) for rows in datasets(panel)) <= 5_000
+
+
+@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize("count", [400, 3_653])
+def test_ten_years_stay_below_5000_points_a_chart(name: str, count: int, decade: Gold) -> None:
+    panel = PANELS[name](decade, last_days(count))
+    assert sum(len(rows) for rows in datasets(panel)) <= 5_000
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_a_panel_says_truly_whether_a_click_chooses_a_day(name: str, year: Gold, decade: Gold) -> None:
+    for panel in (PANELS[name](year, last_days(90)), PANELS[name](decade, last_days(3_650))):
+        names = [parameter["name"] for parameter in spec(panel).get("params", [])]
+        assert (base.DAY in names) == panel.day
+        assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", ["heart", "activity", "oxygen"])
+def test_a_gap_is_shown_as_a_gap(name: str, year: Gold) -> None:
+    value = {"heart": "mean", "activity": "steps", "oxygen": "value"}[name]
+    told = drawn(PANELS[name](year, last_days(90)), value)
+    gap = [(GAP[0] + timedelta(days=n)).isoformat() for n in range((GAP[1] - GAP[0]).days + 1)]
+    assert len(told) == 90
+    assert told.loc[gap, value].isna().all()
+    if "trend" in told:
+        assert told.loc[gap[2:], "trend"].isna().all()
+        assert told["trend"].notna().sum() > 60
+
+
+# --- heart ---
+
+
+def test_the_heart_is_said_in_whole_beats_and_compared_with_as_many_days_before(year: Gold) -> None:
+    now = between(year, "avg_hr", LAST - timedelta(days=29), LAST)
+    before = between(year, "avg_hr", LAST - timedelta(days=59), LAST - timedelta(days=30))
+    low = between(year, "min_hr", LAST - timedelta(days=29), LAST).min()
+    high = between(year, "max_hr", LAST - timedelta(days=29), LAST).max()
+    resting = between(year, "resting_hr", LAST - timedelta(days=29), LAST)
+    change = half_up(abs(now.mean() - before.mean()))
+    compared = f"{change} {'higher' if now.mean() > before.mean() else 'lower'} than" if change else "the same as"
+    assert heart.panel(year, last_days(30)).said == (
+        f"Average {half_up(now.mean())} beats/min on {len(now)} of 30 days, {compared} the 30 days before; lowest {half_up(low)}, "
+        f"highest {half_up(high)}. Resting {half_up(resting.mean())} as the device reports it ({len(resting)} days)."
+    )
+
+
+def test_a_resting_rate_is_never_derived(changed: Callable[..., Gold]) -> None:
+    panel = heart.panel(changed("UPDATE daily SET resting_hr = NULL"), last_days(30))
+    assert "Resting" not in panel.said
+    assert panel.rows["Resting, reported by the device (beats/min)"].isna().all()
+
+
+def test_two_weeks_are_drawn_by_the_hour_and_three_by_the_day(year: Gold) -> None:
+    hours = drawn_hours(heart.panel(year, last_days(14)))
+    assert len(hours) == 14 * 24
+    assert hours["mean"].isna().sum() == 24 * (14 - len(between(year, "avg_hr", LAST - timedelta(days=13), LAST)))
+    assert drawn_hours(heart.panel(year, last_days(21))).empty
+
+
+def drawn_hours(panel: Panel) -> pd.DataFrame:
+    return pd.DataFrame(next((rows for rows in datasets(panel) if "hour" in rows[0]), []))
+
+
+def test_one_source_alone_tells_its_own_heart(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "UPDATE daily SET avg_hr = 111",
+        "UPDATE daily_by_source SET avg_hr = 66 WHERE source = 'mi_fitness' AND avg_hr IS NOT NULL",
+    )
+    assert heart.panel(gold, last_days(90)).said.startswith("Average 111 beats/min")
+    assert heart.panel(gold, last_days(90, source="mi_fitness")).said.startswith("Average 66 beats/min")
+    none = heart.panel(gold, last_days(90, source="google_sheets"))
+    assert none.chart is None
+    assert none.empty.startswith("No heart rate from google_sheets between 3 October and 31 December 2025")
+
+
+def test_rolling_figures_of_one_source_follow_the_windows_of_gold(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "DELETE FROM daily_by_source", "INSERT INTO daily_by_source BY NAME SELECT 'mi_fitness' AS source, * FROM daily"
+    )
+    merged, alone = (days.rolling(gold, last_days(200, source=source), "avg_hr") for source in ("", "mi_fitness"))
+    pd.testing.assert_frame_equal(merged, alone)
+    assert merged["baseline_low"].notna().sum() > 150
+
+
+# --- sleep ---
+
+
+def test_sleep_is_said_in_hours_with_target_naps_and_regularity(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "UPDATE daily SET total_duration = 440, nap_duration = 0 WHERE total_duration IS NOT NULL",
+        "UPDATE daily SET total_duration = 470, nap_duration = 30 WHERE date IN (DATE '2025-12-30', DATE '2025-12-31')",
+        "DELETE FROM daily WHERE date = DATE '2025-12-27'",
+    )
+    slept = len(between(gold, "total_duration", LAST - timedelta(days=6), LAST))
+    said = sleep.panel(gold, last_days(7)).said
+    mean = (440 * (slept - 2) + 470 * 2) / slept
+    assert said == (
+        f"Average {spoken.span(mean)} asleep on {slept} of 7 days (naps on 2 days included), {half_up(mean - 440)} min more than the "
+        f"7 days before; 2 of {slept} days reached the target of 7 h 30 min."
+    )
+
+
+def test_stages_pile_up_to_the_whole_night_and_what_has_none_is_said_so(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "UPDATE daily SET sleep_deep_duration = NULL, sleep_light_duration = NULL, sleep_rem_duration = NULL, total_duration = 420 "
+        "WHERE date = DATE '2025-12-30'"
+    )
+    told = drawn(sleep.panel(gold, last_days(30)), "awake_top")
+    slept = gold.table("SELECT date, total_duration + sleep_awake_duration AS whole FROM daily WHERE date > DATE '2025-12-01'")
+    for row in slept.dropna().itertuples():
+        assert told.loc[f"{row.date:%Y-%m-%d}", "awake_top"] == pytest.approx(row.whole / 60, abs=0.01)
+    assert told.loc["2025-12-30", "unstaged"] == "7 h 0 min"
+    assert told.loc["2025-12-29", "unstaged"] == "–"
+
+
+def test_the_night_the_clocks_change_stands_at_the_hours_the_wall_clock_showed(changed: Callable[..., Gold]) -> None:
+    night = "date = DATE '2025-03-30'"
+    gold = changed(
+        f"DELETE FROM sleep_sessions WHERE {night}",
+        """INSERT INTO sleep_sessions (date, source, main, used, start, "end", bed, wake, asleep) VALUES (DATE '2025-03-30',
+        'mi_fitness', true, true, '2025-03-29 22:00Z', '2025-03-30 05:00Z', '2025-03-29 23:00', '2025-03-30 07:00', 410)""",
+    )
+    panel = bed_times.panel(gold, View(date(2025, 3, 20), date(2025, 4, 5), "custom"))
+    told = drawn(panel, "bed_at", "wake_at").loc["2025-03-30"]
+    assert (told["bed_at"], told["wake_at"]) == (11 * 60, 19 * 60)
+    assert told["lasted"] == "7 h 0 min (the clocks changed)"
+    row = panel.rows.set_index("Day of waking").loc["2025-03-30"]
+    assert list(row[["Sleep began (local time)", "Sleep ended (local time)", "From begin to end (min)"]]) == [
+        "23:00",
+        "07:00",
+        420,
+    ]
+
+
+def test_the_typical_night_is_the_median_on_the_clock(year: Gold) -> None:
+    nights = year.table("SELECT bed, wake FROM sleep_sessions WHERE main AND used AND date > DATE '2025-12-01'")
+    noon = nights["wake"].dt.normalize() - pd.Timedelta(hours=12)
+    bed, wake = (((nights[name] - noon).dt.total_seconds() / 60) for name in ("bed", "wake"))
+    early, late = (spoken.clock(np.quantile(bed, share)) for share in (0.1, 0.9))
+    assert bed_times.panel(year, last_days(30)).said == (
+        f"Sleep usually runs from {spoken.clock(bed.median())} to {spoken.clock(wake.median())} (medians of {len(nights)} nights); "
+        f"8 of 10 nights begin between {early} and {late}. On weekends its middle is 12 min later."
+    )
+
+
+def test_two_nights_are_not_called_usual(changed: Callable[..., Gold]) -> None:
+    gold = changed("DELETE FROM sleep_sessions WHERE date < DATE '2025-12-30'")
+    assert bed_times.panel(gold, last_days(30)).said.startswith("Sleep from ")
+    assert "(2 nights): too few to tell what is usual." in bed_times.panel(gold, last_days(30)).said
+
+
+# --- activity and body ---
+
+
+def test_steps_are_counted_against_the_goal(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "DELETE FROM daily WHERE date > DATE '2025-12-18'",
+        "INSERT INTO daily (date, steps) VALUES (DATE '2025-12-26', 12000), (DATE '2025-12-28', 8000), (DATE '2025-12-29', 7999), "
+        "(DATE '2025-12-23', 5000), (DATE '2025-12-21', 5000), (DATE '2025-12-19', 5000)",
+    )
+    assert activity.panel(gold, last_days(7)).said == (
+        "Average 9\u202f333 steps a day on 3 of 7 days, 4\u202f333 more than the 7 days before; 2 of 3 days reached the goal of 8\u202f000."
+    )
+
+
+def test_a_range_of_weeks_shows_means_of_days_and_chooses_no_day(decade: Gold) -> None:
+    panel = activity.panel(decade, last_days(3_653))
+    assert not panel.day
+    week = decade.table("SELECT avg(steps) AS steps FROM daily WHERE date BETWEEN DATE '2025-12-15' AND DATE '2025-12-21'")
+    assert panel.rows.set_index("Week from").loc["2025-12-15", "Steps a day"] == pytest.approx(week["steps"].iloc[0])
+    assert 520 < len(drawn(panel, "steps")) < 525
+
+
+def test_weight_is_the_latest_with_its_day_and_the_span(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "UPDATE daily SET weight = NULL",
+        "UPDATE daily SET weight = 80.25 WHERE date = (SELECT min(date) FROM daily WHERE date > DATE '2025-12-20')",
+    )
+    day = gold.table("SELECT date FROM daily WHERE weight IS NOT NULL")["date"].iloc[0]
+    assert body.weight(gold, last_days(30)).said == f"Latest 80.3 kg on {words.on(day)}, the only day with one in this range."
+
+
+# --- relations ---
+
+
+def test_the_interval_of_a_weekday_is_students(year: Gold) -> None:
+    rows = weekdays.panel(year, last_days(365)).rows.set_index("Weekday")
+    mondays = year.table("SELECT systolic FROM daily WHERE weekday = 1 AND systolic IS NOT NULL AND date > DATE '2024-12-31'")[
+        "systolic"
+    ]
+    with duckdb.connect() as connection:
+        connection.execute((Path(__file__).parent.parent / "warehouse/gold/sql/macros.sql").read_text())
+        margin = connection.execute("SELECT mean_margin($n, $sd)", {"n": len(mondays), "sd": mondays.std()}).fetchall()[0][0]
+        exact = dict(connection.execute("SELECT df, student_t_quantile(0.975, df) FROM range(1, 400) AS t(df)").fetchall())
+    assert rows.loc["Monday", "Days"] == len(mondays)
+    assert rows.loc["Monday", "Mean (mmHg)"] == pytest.approx(mondays.mean())
+    assert rows.loc["Monday", "95 % CI from (mmHg)"] == pytest.approx(mondays.mean() - margin, abs=0.01)
+    assert {df: student.t_975(df) for df in exact} == pytest.approx(exact, abs=0.001)
+
+
+def test_weekdays_are_compared_only_when_every_one_has_three_values(year: Gold) -> None:
+    assert "too few to compare weekdays; every weekday needs 3" in weekdays.panel(year, last_days(14)).said
+    panel = weekdays.panel(year, last_days(365))
+    means = panel.rows.set_index("Weekday")["Mean (mmHg)"]
+    assert panel.said.startswith(f"Highest on {means.idxmax()}s ({half_up(means.max())} mmHg), lowest on {means.idxmin()}s")
+
+
+def test_a_correlation_is_that_of_the_pairs_in_range(year: Gold) -> None:
+    pairs = year.table(
+        "SELECT x / 60 AS x, y FROM correlation_pairs WHERE name = 'sleep_systolic_morning' AND date > DATE '2025-10-02'"
+    )
+    r, ranks = pairs["x"].corr(pairs["y"]), pairs["x"].rank().corr(pairs["y"].rank())
+    low, high = (math.tanh(math.atanh(r) + side * 1.959964 / math.sqrt(len(pairs) - 3)) for side in (-1, 1))
+    figures = [spoken.figure(value, 2) for value in (r, low, high, ranks)]
+    assert low < 0 < high
+    panel = correlation.panel(year, last_days(90))
+    assert panel.said == (
+        f"No clear link between sleep and systolic pressure in the morning over {len(pairs)} days: r = {figures[0]} "
+        f"(95 % CI {figures[1]} to {figures[2]}), by ranks (Spearman) {figures[3]}."
+    )
+    line = pd.DataFrame(next(rows for rows in datasets(panel) if "low" in rows[0]))
+    slope, start = np.polyfit(pairs["x"], pairs["y"], 1)
+    assert list(line["mean"]) == pytest.approx(list(start + slope * line["x"]))
+
+
+def test_a_clear_correlation_is_said_per_unit_and_proves_no_cause(changed: Callable[..., Gold]) -> None:
+    gold = changed("UPDATE correlation_pairs SET y = 180 - x / 10 + (epoch(date) / 86400) % 5")
+    said = correlation.panel(gold, last_days(90)).said
+    assert said.startswith("More sleep went strongly with lower systolic pressure in the morning: 6.")
+    assert "mmHg per hour over" in said
+    assert said.endswith("A link is no proof of cause.")
+
+
+def test_too_few_pairs_are_drawn_and_not_judged(year: Gold, changed: Callable[..., Gold]) -> None:
+    n = len(year.table("SELECT 1 FROM correlation_pairs WHERE date > DATE '2025-12-24'"))
+    panel = correlation.panel(year, last_days(7))
+    assert panel.said == f"Too few pairs: {n} days with both figures, 10 are needed to say how they go together."
+    assert "layer" not in spec(panel)
+    still = correlation.panel(changed("UPDATE correlation_pairs SET y = 120"), last_days(90))
+    assert still.said.startswith("One of the two figures is the same on all ")
+
+
+@pytest.mark.parametrize("name", correlation.NAMES)
+def test_every_correlation_can_be_drawn(name: str) -> None:
+    with demo() as gold:
+        meta = gold.table("SELECT first_date, last_date FROM meta").iloc[0]
+        panel = correlation.panel(gold, View(meta["first_date"].date(), meta["last_date"].date(), "all"), name)
+        told = gold.table("SELECT n, r FROM correlations WHERE name = $name", {"name": name}).iloc[0]
+    assert f"over {told['n']:.0f} days" in panel.said
+    assert f"r = {spoken.figure(told['r'], 2)} (" in panel.said
+
+
+_COMPARED = "UPDATE medication_comparison SET n_before = 28, n_after = 30, mean_before = 136, mean_after = 130, "
+
+
+def test_before_and_after_is_said_honestly(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        _COMPARED
+        + "difference = -6.2, ci_low = -9.4, ci_high = -3.1, effect_size = -0.91, effect_low = -1.4, effect_high = -0.42"
+    )
+    assert medication.panel(gold, last_days(90)).said == (
+        "After “New medication” systolic pressure was 6 mmHg lower (95 % CI 3 to 9 lower; 28 days before, 30 after; Hedges' g −0.9 "
+        "(−1.4 to −0.4), large). This is a comparison, not a proof of cause."
+    )
+
+
+def test_an_interval_that_holds_zero_is_called_no_difference(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        _COMPARED + "difference = -1.2, ci_low = -4.4, ci_high = 2.1, effect_size = -0.1, effect_low = -0.6, effect_high = 0.4"
+    )
+    assert medication.panel(gold, last_days(90)).said == (
+        "After “New medication” systolic pressure was 1 mmHg lower (95 % CI 4 lower to 2 higher; 28 days before, 30 after; Hedges' g −0.1 "
+        "(−0.6 to 0.4), very small). The interval holds zero, so there may be no difference. This is a comparison, not a proof of cause."
+    )
+
+
+def test_too_few_days_around_an_event_are_not_compared(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "UPDATE medication_comparison SET n_before = 1, n_after = 12, ci_low = NULL, ci_high = NULL, effect_size = NULL"
+    )
+    said = medication.panel(gold, last_days(90)).said
+    assert (
+        said
+        == "Too few days around “New medication” to compare systolic pressure: 1 day before, 12 after; each side needs 2 that differ."
+    )
+
+
+def test_the_days_around_the_event_are_shown_with_its_marker_whatever_the_range(year: Gold) -> None:
+    day = medication.events(year)[0][0]
+    panel = medication.panel(year, last_days(7), "diastolic", 90)
+    told = drawn(panel, "value")
+    assert (told.index[0], told.index[-1]) == ((day - timedelta(days=90)).isoformat(), (day + timedelta(days=89)).isoformat())
+    assert "New medication" in str(spec(panel))
+
+
+def test_without_an_event_the_panel_tells_how_to_mark_one(changed: Callable[..., Gold]) -> None:
+    gold = changed("DELETE FROM events", "DELETE FROM medication_comparison")
+    panel = medication.panel(gold, last_days(90))
+    assert panel.chart is None
+    assert "MED_START_DATE" in panel.empty
+    assert medication.events(gold) == []
+
+
+# --- quality ---
+
+
+def test_the_shares_of_whole_months_are_those_of_gold(year: Gold) -> None:
+    told = quality.coverage(year, View(date(2025, 1, 1), LAST, "all")).rows
+    expected = year.table("SELECT * FROM coverage WHERE metric = 'steps' AND month > DATE '2024-12-31' ORDER BY month")
+    steps = told[told["Metric"] == "Steps"]
+    assert list(steps["Days with data"]) == list(expected["days_with_data"])
+    assert list(steps["Days"]) == list(expected["days"])
+    assert steps.set_index("Month from").loc["2025-11-01", "Share (%)"] == half_up(100 * expected["share"].iloc[10])
+
+
+def test_coverage_names_the_longest_gap(year: Gold) -> None:
+    said = quality.coverage(year, last_days(90)).said
+    assert said.startswith("Blood pressure on ")
+    assert "Longest gap: 12 days without" in said
+    assert "from 10 November 2025" in said
+
+
+def test_a_single_source_is_held_to_its_own_days(year: Gold) -> None:
+    panel = quality.coverage(year, last_days(90, source="google_sheets"))
+    assert "no heart rate and no sleep and no steps" in panel.said
+    assert panel.rows.groupby("Metric")["Days with data"].sum()["Sleep"] == 0
+
+
+def test_refusals_are_counted_by_reason_and_undated_ones_in_every_range(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "DELETE FROM rejected",
+        "INSERT INTO rejected (date, source, kind, stage, reason) VALUES (DATE '2025-12-30', 'bp_csv', 'blood_pressure', 'validation', "
+        "'device_sentinel'), (DATE '2025-12-29', 'bp_csv', 'blood_pressure', 'validation', 'device_sentinel'), (NULL, 'google_sheets', "
+        "'blood_pressure', 'record', 'summary_row'), (DATE '2025-01-05', 'bp_csv', 'blood_pressure', 'normalization', 'zero')",
+    )
+    assert quality.rejections(gold, last_days(30)).said == (
+        "3 records and readings refused; most often: a device's code for “nothing measured” (2). 1 of them carries no date, so every "
+        "range counts it."
+    )
+    assert list(quality.rejections(gold, last_days(30, source="google_sheets")).rows["How many"]) == [1]
+    nothing = quality.rejections(gold, last_days(30, source="mi_fitness"))
+    assert nothing.chart is None
+    assert nothing.empty.startswith("Nothing was refused in this range")
+
+
+def test_freshness_says_how_long_before_the_end_of_the_data_a_source_fell_silent(changed: Callable[..., Gold]) -> None:
+    gold = changed("UPDATE freshness SET last_date = CASE source WHEN 'bp_csv' THEN DATE '2025-12-28' ELSE DATE '2025-12-31' END")
+    panel = quality.freshness(gold, last_days(90))
+    assert panel.said == (
+        "1 of 2 feeds reach the end of the data, 31 December 2025. Furthest behind: Blood pressure CSV of any tool, last reading 3 days "
+        "before the end of the data."
+    )
+    alone = quality.freshness(gold, last_days(90, source="google_sheets"))
+    assert alone.said == "The source reaches the end of the data, 31 December 2025."
+
+
+def test_every_reason_code_has_words() -> None:
+    from config.daily import REASONS
+    from ingestion import archives, inbox
+    from ingestion.mi_fitness import records
+
+    codes = {*REASONS, *archives._WHY, *inbox._WHY, *records._WHY, "zero", "half_reading", "summary_row", "future", "duplicate"}
+    assert {
+        code for code in codes if reasons.said(code) == code.replace("_", " ") and "_" in code and code != "not_a_number"
+    } == set()
+    assert reasons.said("a_new_code") == "a new code"
+
+
+# --- words ---
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (spoken.figure(0.045, 1), "0.0"),
+        (spoken.figure(-0.25, 1), "−0.3"),
+        (spoken.figure(-0.04, 1), "0.0"),
+        (spoken.figure(8412.5), "8\u202f413"),
+        (spoken.span(432), "7 h 12 min"),
+        (spoken.span(59.5), "1 h 0 min"),
+        (spoken.span(45), "45 min"),
+        (spoken.clock(674), "23:14"),
+        (spoken.clock(720), "00:00"),
+        (spoken.clock(1439.6), "12:00"),
+        (spoken.of(3, 3), "all 3 days"),
+        (spoken.of(1, 1), "the one day"),
+        (spoken.of(1, 7), "1 of 7 days"),
+        (spoken.changed(70.4, 70, 30), "the same as the 30 days before"),
+        (spoken.changed(64, 70, 30), "6 lower than the 30 days before"),
+        (spoken.changed(440, 422, 7, minutes=True, more="more less"), "18 min more than the 7 days before"),
+        (spoken.changed(70, 69, 1), "1 higher than the day before"),
+    ],
+)
+def test_figures_are_said_as_people_say_them(told: str, expected: str) -> None:
+    assert told == expected
+
+
+def test_figures_of_whole_months_are_told_of_a_month_and_longer_only(year: Gold) -> None:
+    assert sleep.panel(year, last_days(28)).said.endswith(
+        " Sleep Regularity Index 78 (100 = asleep and awake at the same times every day)."
+    )
+    assert "Regularity" not in sleep.panel(year, last_days(27)).said
+    assert "weekends" in bed_times.panel(year, last_days(28)).said
+    assert "weekends" not in bed_times.panel(year, last_days(27)).said
+
+
+def test_a_single_day_is_no_average(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "DELETE FROM daily WHERE date > DATE '2025-12-20'",
+        "INSERT INTO daily (date, steps, total_duration) VALUES (DATE '2025-12-26', 7999, 450)",
+    )
+    assert activity.panel(gold, last_days(7)).said == "7\u202f999 steps on 1 of 7 days; the goal of 8\u202f000 was not reached."
+    assert sleep.panel(gold, last_days(7)).said == "7 h 30 min asleep on 1 of 7 days; the target of 7 h 30 min was reached."
+
+
+@pytest.mark.parametrize("name", ["medication", "correlation"])
+def test_what_no_source_alone_can_tell_says_so(name: str, year: Gold) -> None:
+    chosen, merged = (PANELS[name](year, last_days(90, source=source)) for source in ("mi_fitness", ""))
+    assert chosen.said == f"{merged.said} Of all sources together."
+
+
+@pytest.mark.parametrize("name", ["heart", "sleep", "bed_times", "activity", "oxygen", "medication"])
+def test_a_tooltip_never_says_null(name: str, year: Gold) -> None:
+    panel = PANELS[name](year, last_days(90))
+    tips = next(layer["encoding"]["tooltip"] for layer in spec(panel)["layer"] if "tooltip" in layer.get("encoding", {}))
+    told = drawn(panel, *(tip["field"] for tip in tips))
+    assert {tip["type"] for tip in tips} == {"nominal"}
+    assert told[[tip["field"] for tip in tips]].map(lambda cell: isinstance(cell, str) and bool(cell)).all(axis=None)
