@@ -12,7 +12,7 @@ run: $(VENV)/.run  ## environment + main job on the embedded Postgres
 	@$(BIN)/python main.py $(ARGS)
 
 test: $(VENV)/.dev  ## all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 dashboard: $(VENV)/.serve  ## the dashboard on http://localhost:8501: synthetic data, your own after signing in
 	@$(BIN)/python main.py serve dashboard $(ARGS)

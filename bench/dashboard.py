@@ -140,7 +140,7 @@ def minutes(path: Path, years: int) -> None:
         )
         gold.execute(
             "CREATE OR REPLACE TABLE heart_rate_hourly AS SELECT date, date_trunc('hour', local_start) AS hour, source, "
-            "avg(value) AS mean, min(value) AS min, max(value) AS max, count(*) AS samples "
+            "avg(value) AS mean, min(value) AS min, max(value) AS max, count(*) AS samples, true AS used "
             "FROM readings WHERE metric = 'heart_rate' GROUP BY ALL ORDER BY hour"
         )
 

@@ -20,9 +20,9 @@ from config.stage import File
 from pipeline.dag import Dag
 from pipeline.nodes import STAGES, nodes
 from scripts.answer import Answer
+from scripts.in_force import GOLD
 from scripts.looks import printable
 from scripts.project import Project
-from scripts.query import GOLD
 from scripts.stages import as_file, run_stages
 from scripts.words import counted, lasted
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from getpass import getpass
-from importlib.util import find_spec
 
 from config.errors import UsageError
 from scripts.answer import Answer
+from scripts.packages import need
 from scripts.project import Project
 
 _HOW = """Put this line into .env, with its single quotes (in compose files write $$ for $), and start the dashboard again:
@@ -18,10 +18,7 @@ DASHBOARD_PASSWORD_HASH='{hash}'"""
 
 def password(project: Project, options: Namespace) -> Answer:
     """Ask at the terminal, or read one line from a pipe. UsageError when the two differ or it is too short."""
-    if find_spec("argon2") is None:
-        raise UsageError(
-            "The packages of the dashboard are not installed.", "Install them with: pip install -r requirements-serve.lock"
-        )
+    need("argon2", "the dashboard")
     from serving.dashboard.passwords import hashed
 
     made = hashed(_asked())

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from config.errors import StoreError, UsageError
 from scripts.answer import Answer
+from scripts.in_force import GOLD, in_force
 from scripts.looks import printable
 from scripts.project import Project
 from scripts.words import counted
@@ -25,7 +26,6 @@ from scripts.words import counted
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-GOLD = "gold/gold.duckdb"
 _CATALOG = """
 SELECT t.table_name, t.meaning, c.column_name, c.data_type, coalesce(said.meaning, '')
 FROM catalog AS t
@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 def query(project: Project, options: Namespace) -> Answer:
     """`query [SQL] [--csv] [--limit N]`. UsageError for a query that is wrong or asks for more than reading the tables."""
-    path = in_force(project)
+    path = _gold_of(project)
     if options.sql is None:
         return _tables(path)
     found = ask(path, options.sql, options.limit)
@@ -58,16 +58,14 @@ def query(project: Project, options: Namespace) -> Answer:
     return Answer(data, _as_table(found))
 
 
-def in_force(project: Project) -> str:
-    """Path of the gold file of the last run that made one. Raises StoreError when there is none."""
+def _gold_of(project: Project) -> str:
+    """Path of the gold file in force. Raises StoreError when there is none."""
     with project.pipeline.reading() as registry:
-        state = registry.state() if registry else {}
-    for made in state.values():
-        for _, artifact in made.outputs:
-            path = os.path.join(project.data_dir, artifact.path)
-            if artifact.name == GOLD and os.path.isfile(path):
-                return path
-    raise StoreError("There are no gold tables yet.", "Run the pipeline: python main.py")
+        found = in_force(registry, GOLD)
+    path = os.path.join(project.data_dir, found.path) if found else ""
+    if not os.path.isfile(path):
+        raise StoreError("There are no gold tables yet.", "Run the pipeline: python main.py")
+    return path
 
 
 def ask(path: str, sql: str, limit: int) -> Found:
@@ -75,7 +73,7 @@ def ask(path: str, sql: str, limit: int) -> Found:
     import duckdb
 
     with _opened(path) as gold, _told():
-        statements = gold.extract_statements(sql)
+        statements = gold.extract_statements(sql.encode(errors="replace").decode())
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise UsageError("A query is one SELECT; it changes nothing.", "See the tables with: python main.py query")
         reader = gold.sql(statements[0]).to_arrow_reader(min(limit + 1, 10_000))
@@ -119,6 +117,8 @@ def _told() -> Iterator[None]:
         raise UsageError("A query reads the gold tables and nothing else.", "See them with: python main.py query") from None
     except duckdb.OutOfMemoryException:
         raise UsageError("The query needs more memory than it is given.", "Ask for fewer rows, or group them.") from None
+    except (OverflowError, ValueError):  # told by Python: days outside the years 1 to 9999, infinity among them
+        raise UsageError("The query has a value that cannot be shown.", "Cast it to text: value::VARCHAR.") from None
     except duckdb.Error as error:
         kind = type(error).__name__.removesuffix("Exception").removesuffix("Error") or "unknown"
         raise UsageError(f"The query could not be finished: {kind.lower()} error.", "Mend the query.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -14,41 +13,18 @@ from typing import Any
 
 import pytest
 
-from scripts.project import Project, open_project
+from scripts.project import Project
 from serving.api.app import application
 from serving.api.configuration import Configuration, digest
+from tests.cli_bench import REPO, environment
 
 with warnings.catch_warnings():  # the client it would rather have is not among our dependencies
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
-REPO = Path(__file__).resolve().parent.parent
 KEY = "a-key-for-tests-only"
 OLD_KEY = "the-key-it-replaces"
 WITH_KEY = {"X-API-Key": KEY}
-_NOT_OURS = {"DATABASE_URL", "PG_HOST", "TIMEZONE", "PDP_SETTINGS", "API_KEY", "API_HOST", "API_PORT", "DATA_DIR"}
-
-
-def environment(data: Path, **more: str) -> dict[str, str]:
-    """What a process of ours is to see."""
-    plain = {k: v for k, v in os.environ.items() if k not in _NOT_OURS}
-    return {**plain, "DATA_DIR": str(data), "PYTHONDONTWRITEBYTECODE": "1", **more}
-
-
-def run(data: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """`python main.py …` on this data root."""
-    command = [sys.executable, "main.py", *arguments]
-    return subprocess.run(command, cwd=REPO, env=environment(data, **env), capture_output=True, text=True, check=False)
-
-
-def opened(data: Path, **env: str) -> Project:
-    """The project as a command on this data root would open it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in _NOT_OURS:
-            patch.delenv(name, raising=False)
-        for name, value in environment(data, **env).items():
-            patch.setenv(name, value)
-        return open_project()
 
 
 def configured(**changed: Any) -> Configuration:

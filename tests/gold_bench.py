@@ -1,19 +1,23 @@
 """Gold made up in seconds: tables in the shapes of docs/gold.md for any number of years of invented, repeatable data.
 
-`build(path, years=10)` writes a DuckDB file; `fill(connection, years=1)` fills an open one. The figures are invented, but they
-hang together: daily figures are the means of the readings beside them, weeks and months of the days. There are days without
-data, one gap of twelve days (`GAP`), a second source, a medication event in the middle.
+`build(path, years=10)` writes a DuckDB file, `changed_year(path, …)` one in which something is otherwise. The figures are
+invented, but they hang together: daily figures are the means of the readings beside them, weeks and months of the days. There
+are days without data, one gap of twelve days (`GAP`), a second source, a medication event in the middle.
 """
 
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
+
+from serving.gold import Gold, open_file
 
 LAST = date(2025, 12, 31)
 """The last day of the invented data."""
@@ -36,11 +40,27 @@ _GRADES = {
 def build(path: Path, years: int = 1, *, last: date = LAST, seed: int = 7) -> Path:
     """A DuckDB file with the tables of gold for so many years up to `last`."""
     with duckdb.connect(str(path)) as connection:
-        fill(connection, years, last=last, seed=seed)
+        _fill(connection, years, last=last, seed=seed)
     return path
 
 
-def fill(connection: duckdb.DuckDBPyConnection, years: int = 1, *, last: date = LAST, seed: int = 7) -> None:
+def changed_year(path: Path, *statements: str) -> Gold:
+    """A year, opened, in which these statements have changed something."""
+    path.write_bytes(_year())
+    with duckdb.connect(str(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    return open_file(str(path))
+
+
+@cache
+def _year() -> bytes:
+    """The file of a year, made once in a process."""
+    with TemporaryDirectory() as folder:
+        return build(Path(folder) / "gold.duckdb").read_bytes()
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, years: int, *, last: date, seed: int) -> None:
     """Create the tables in an open database."""
     random = np.random.default_rng(seed)
     days = [d.date() for d in pd.date_range(last - timedelta(days=round(365.25 * years) - 1), last)]

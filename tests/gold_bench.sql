@@ -56,7 +56,7 @@ WINDOW seven AS (PARTITION BY metric ORDER BY date ROWS 6 PRECEDING), thirty AS 
 
 CREATE TABLE heart_rate_hourly AS
 SELECT date, date + to_hours("of") AS hour, 'mi_fitness' AS source, avg_hr + 8 * sin("of" / 4.0) AS mean, avg_hr - 12 AS min, avg_hr + 25 AS max,
-    60 AS samples FROM hours;
+    60 AS samples, true AS used FROM hours;
 CREATE TABLE morning_evening AS
 SELECT date, part, avg(systolic) AS systolic, avg(diastolic) AS diastolic, avg(pulse) AS pulse, count(*) AS readings
 FROM bp_readings WHERE used AND part IS NOT NULL GROUP BY ALL ORDER BY date, part;

@@ -26,7 +26,8 @@ from scripts.project import Project
 from scripts.trace import trace
 from serving.api import gold
 from serving.api.app import application
-from tests.api_bench import WITH_KEY, TestClient, client, configured, opened, run
+from tests.api_bench import WITH_KEY, TestClient, client, configured
+from tests.cli_bench import opened, run
 from tests.postgres_bench import sql
 from warehouse.bronze.embedded import server
 

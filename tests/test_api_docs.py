@@ -12,7 +12,8 @@ import pytest
 
 from config.settings import NOT_FOR_NODES, Settings
 from serving.api import parameters
-from tests.api_bench import WITH_KEY, client, opened
+from tests.api_bench import WITH_KEY, client
+from tests.cli_bench import opened
 
 REPO = Path(__file__).resolve().parent.parent
 TEXT = (REPO / "docs/api.md").read_text()

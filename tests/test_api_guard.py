@@ -14,7 +14,8 @@ from config.errors import SettingsError
 from scripts.project import Project
 from serving.api.configuration import configuration
 from serving.api.limiter import MOST, Limiter, network
-from tests.api_bench import KEY, OLD_KEY, WITH_KEY, client, opened
+from tests.api_bench import KEY, OLD_KEY, WITH_KEY, client
+from tests.cli_bench import opened
 
 PRIVATE = (
     "/data",
@@ -231,9 +232,11 @@ def test_the_log_tells_the_address_as_declared_and_no_value(empty: Project) -> N
         ask.get("/trace/2025-03-01/systolic?canary=1", headers=WITH_KEY)
         ask.get("/data?search=canary", headers=WITH_KEY)
         ask.get("/canary")
-    assert [line["route"] for line in log] == ["/trace/{date}/{metric}", "/data", "(none)"]
-    assert [line["status"] for line in log] == [422, 503, 401]
-    assert "canary" not in str(log)
+        ask.request("canary", "/data", headers=WITH_KEY)
+    assert [line["route"] for line in log] == ["/trace/{date}/{metric}", "/data", "(none)", "/data"]
+    assert [line["status"] for line in log] == [422, 503, 401, 405]
+    assert [line["method"] for line in log] == ["GET", "GET", "GET", "(other)"]
+    assert "canary" not in str(log).lower()
     assert KEY not in str(log)
 
 

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.api_bench import KEY, run, served
+from tests.api_bench import KEY, served
+from tests.cli_bench import run
 
 
 def get(address: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:

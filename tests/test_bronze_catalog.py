@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from config.errors import WarehouseError
+from tests.cli_bench import Cli
 from tests.postgres_bench import Artifacts, letter, migrated, record, served, settings, sql
 from tests.stage_bench import StageBench
-from tests.test_cli import Cli
 from warehouse.bronze import schema
 from warehouse.bronze.checking.status import status, verify
 from warehouse.bronze.connection import connect

@@ -17,10 +17,10 @@ import psycopg
 import pytest
 
 from config.errors import UsageError, WarehouseError
+from tests.cli_bench import Cli
 from tests.postgres_bench import Artifacts, letter, migrated, record, settings, sql
 from tests.reconcile_cases import FEB, JAN, LATER, LISTS, MENDED, NAMED, NO_TIME, RECORDS, STRANGE
 from tests.stage_bench import StageBench
-from tests.test_cli import Cli
 from warehouse.bronze import schema
 from warehouse.bronze.checking.differences import _KINDS, Difference
 from warehouse.bronze.checking.reconcile import Outcome, reconcile

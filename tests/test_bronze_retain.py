@@ -13,10 +13,10 @@ import pytest
 
 from bench.bronze_servers import MissingError, running
 from config.errors import UsageError, WarehouseError
+from tests.cli_bench import Cli
 from tests.postgres_bench import Artifacts, migrated, record, settings, sql
 from tests.roles_bench import PEOPLE, Place, place
 from tests.stage_bench import StageBench
-from tests.test_cli import Cli
 from warehouse.bronze.checking.reconcile import reconcile
 from warehouse.bronze.checking.repair import repair
 from warehouse.bronze.checking.retention import due, kept, restore, retire

@@ -26,7 +26,6 @@ from serving.charts import (
     quality,
     reasons,
     sleep,
-    spoken,
     student,
     weekdays,
     words,
@@ -34,7 +33,7 @@ from serving.charts import (
 from serving.charts.panel import Panel
 from serving.gold import Gold, demo, open_file
 from serving.view import View
-from tests.gold_bench import GAP, LAST, build
+from tests.gold_bench import GAP, LAST, build, changed_year
 
 PANELS: dict[str, Callable[[Gold, View], Panel]] = {
     "heart": heart.panel,
@@ -74,12 +73,7 @@ def changed(tmp_path: Path) -> Iterator[Callable[..., Gold]]:
     opened: list[Gold] = []
 
     def make(*statements: str) -> Gold:
-        path = tmp_path / f"gold{len(opened)}.duckdb"
-        build(path, 1)
-        with duckdb.connect(str(path)) as connection:
-            for statement in statements:
-                connection.execute(statement)
-        opened.append(open_file(str(path)))
+        opened.append(changed_year(tmp_path / f"gold{len(opened)}.duckdb", *statements))
         return opened[-1]
 
     yield make
@@ -223,6 +217,14 @@ def test_two_weeks_are_drawn_by_the_hour_and_three_by_the_day(year: Gold) -> Non
     assert drawn_hours(heart.panel(year, last_days(21))).empty
 
 
+def test_the_hours_of_the_merged_days_are_of_the_source_that_counts(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "INSERT INTO heart_rate_hourly SELECT * REPLACE ('other' AS source, 190 AS mean, 190 AS min, 190 AS max, false AS used) "
+        "FROM heart_rate_hourly"
+    )
+    assert drawn_hours(heart.panel(gold, last_days(7)))["high"].max() < 190
+
+
 def drawn_hours(panel: Panel) -> pd.DataFrame:
     return pd.DataFrame(next((rows for rows in datasets(panel) if "hour" in rows[0]), []))
 
@@ -261,7 +263,7 @@ def test_sleep_is_said_in_hours_with_target_naps_and_regularity(changed: Callabl
     said = sleep.panel(gold, last_days(7)).said
     mean = (440 * (slept - 2) + 470 * 2) / slept
     assert said == (
-        f"Average {spoken.span(mean)} asleep on {slept} of 7 days (naps on 2 days included), {half_up(mean - 440)} min more than the "
+        f"Average {words.span(mean)} asleep on {slept} of 7 days (naps on 2 days included), {half_up(mean - 440)} min more than the "
         f"7 days before; 2 of {slept} days reached the target of 7 h 30 min."
     )
 
@@ -298,14 +300,35 @@ def test_the_night_the_clocks_change_stands_at_the_hours_the_wall_clock_showed(c
     ]
 
 
+def test_a_source_alone_tells_its_nights_though_another_one_s_count(changed: Callable[..., Gold]) -> None:
+    night = "TIMESTAMP '2025-12-30 22:00', TIMESTAMP '2025-12-31 06:30'"
+    gold = changed(
+        f"""INSERT INTO sleep_sessions (date, source, main, used, start, "end", bed, wake, asleep) SELECT DATE '2025-12-31', 'other',
+        false, false, bed AT TIME ZONE 'Etc/GMT-1', wake AT TIME ZONE 'Etc/GMT-1', bed, wake, 480 FROM (VALUES ({night})) AS of(bed, wake)
+        UNION ALL SELECT DATE '2025-12-31', 'other', false, false, '2025-12-31 13:00Z', '2025-12-31 13:30Z', '2025-12-31 14:00',
+        '2025-12-31 14:30', 25""",
+        """INSERT INTO daily_by_source (date, source, total_duration, bed_time, wake_time) VALUES
+        (DATE '2025-12-31', 'other', 505, '2025-12-30T22:00:00+01:00', '2025-12-31T06:30:00+01:00')""",
+    )
+    panel = bed_times.panel(gold, last_days(7, source="other"))
+    assert panel.said == "Sleep from 22:00 to 06:30 (1 night): too few to tell what is usual."
+    merged = bed_times.panel(gold, last_days(7))
+    assert "22:00" not in set(merged.rows["Sleep began (local time)"])
+
+
+def test_nights_that_are_all_alike_begin_at_one_time(changed: Callable[..., Gold]) -> None:
+    gold = changed("UPDATE sleep_sessions SET bed = date - INTERVAL 1 HOUR, wake = date + INTERVAL 7 HOUR")
+    assert "; 8 of 10 nights begin at 23:00." in bed_times.panel(gold, last_days(27)).said
+
+
 def test_the_typical_night_is_the_median_on_the_clock(year: Gold) -> None:
     nights = year.table("SELECT bed, wake FROM sleep_sessions WHERE main AND used AND date > DATE '2025-12-01'")
     noon = nights["wake"].dt.normalize() - pd.Timedelta(hours=12)
     bed, wake = (((nights[name] - noon).dt.total_seconds() / 60) for name in ("bed", "wake"))
-    early, late = (spoken.clock(np.quantile(bed, share)) for share in (0.1, 0.9))
+    early, late = (words.clock(np.quantile(bed, share)) for share in (0.1, 0.9))
     assert bed_times.panel(year, last_days(30)).said == (
-        f"Sleep usually runs from {spoken.clock(bed.median())} to {spoken.clock(wake.median())} (medians of {len(nights)} nights); "
-        f"8 of 10 nights begin between {early} and {late}. On weekends its middle is 12 min later."
+        f"Sleep usually runs from {words.clock(bed.median())} to {words.clock(wake.median())} (medians of {len(nights)} nights); "
+        f"8 of 10 nights begin between {early} and {late}. On weekends its middle is 12 min later (by whole months)."
     )
 
 
@@ -377,7 +400,7 @@ def test_a_correlation_is_that_of_the_pairs_in_range(year: Gold) -> None:
     )
     r, ranks = pairs["x"].corr(pairs["y"]), pairs["x"].rank().corr(pairs["y"].rank())
     low, high = (math.tanh(math.atanh(r) + side * 1.959964 / math.sqrt(len(pairs) - 3)) for side in (-1, 1))
-    figures = [spoken.figure(value, 2) for value in (r, low, high, ranks)]
+    figures = [words.figure(value, 2) for value in (r, low, high, ranks)]
     assert low < 0 < high
     panel = correlation.panel(year, last_days(90))
     assert panel.said == (
@@ -406,6 +429,12 @@ def test_too_few_pairs_are_drawn_and_not_judged(year: Gold, changed: Callable[..
     assert still.said.startswith("One of the two figures is the same on all ")
 
 
+def test_pairs_on_one_line_are_not_taken_for_a_figure_that_never_varies(changed: Callable[..., Gold]) -> None:
+    gold = changed("UPDATE correlation_pairs SET x = 301 + 7 * epoch(date) / 86400, y = 111.1 + 1.1 * epoch(date) / 86400")
+    for view in map(last_days, range(14, 90, 4)):
+        assert "r = 1.00 (95 % CI 1.00 to 1.00)" in correlation.panel(gold, view).said
+
+
 @pytest.mark.parametrize("name", correlation.NAMES)
 def test_every_correlation_can_be_drawn(name: str) -> None:
     with demo() as gold:
@@ -413,7 +442,7 @@ def test_every_correlation_can_be_drawn(name: str) -> None:
         panel = correlation.panel(gold, View(meta["first_date"].date(), meta["last_date"].date(), "all"), name)
         told = gold.table("SELECT n, r FROM correlations WHERE name = $name", {"name": name}).iloc[0]
     assert f"over {told['n']:.0f} days" in panel.said
-    assert f"r = {spoken.figure(told['r'], 2)} (" in panel.said
+    assert f"r = {words.figure(told['r'], 2)} (" in panel.said
 
 
 _COMPARED = "UPDATE medication_comparison SET n_before = 28, n_after = 30, mean_before = 136, mean_after = 130, "
@@ -449,6 +478,12 @@ def test_too_few_days_around_an_event_are_not_compared(changed: Callable[..., Go
         said
         == "Too few days around “New medication” to compare systolic pressure: 1 day before, 12 after; each side needs 2 that differ."
     )
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_direction(changed: Callable[..., Gold]) -> None:
+    gold = changed("UPDATE medication_comparison SET difference = -0.2, ci_low = -2.1, ci_high = 1.7")
+    said = medication.panel(gold, last_days(90)).said
+    assert said.startswith("After “New medication” systolic pressure was the same (95 % CI 2 lower to 2 higher;")
 
 
 def test_the_days_around_the_event_are_shown_with_its_marker_whatever_the_range(year: Gold) -> None:
@@ -513,7 +548,7 @@ def test_freshness_says_how_long_before_the_end_of_the_data_a_source_fell_silent
     gold = changed("UPDATE freshness SET last_date = CASE source WHEN 'bp_csv' THEN DATE '2025-12-28' ELSE DATE '2025-12-31' END")
     panel = quality.freshness(gold, last_days(90))
     assert panel.said == (
-        "1 of 2 feeds reach the end of the data, 31 December 2025. Furthest behind: Blood pressure CSV of any tool, last reading 3 days "
+        "1 of 2 feeds reaches the end of the data, 31 December 2025. Furthest behind: Blood pressure CSV of any tool, last reading 3 days "
         "before the end of the data."
     )
     alone = quality.freshness(gold, last_days(90, source="google_sheets"))
@@ -538,36 +573,60 @@ def test_every_reason_code_has_words() -> None:
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        (spoken.figure(0.045, 1), "0.0"),
-        (spoken.figure(-0.25, 1), "−0.3"),
-        (spoken.figure(-0.04, 1), "0.0"),
-        (spoken.figure(8412.5), "8\u202f413"),
-        (spoken.span(432), "7 h 12 min"),
-        (spoken.span(59.5), "1 h 0 min"),
-        (spoken.span(45), "45 min"),
-        (spoken.clock(674), "23:14"),
-        (spoken.clock(720), "00:00"),
-        (spoken.clock(1439.6), "12:00"),
-        (spoken.of(3, 3), "all 3 days"),
-        (spoken.of(1, 1), "the one day"),
-        (spoken.of(1, 7), "1 of 7 days"),
-        (spoken.changed(70.4, 70, 30), "the same as the 30 days before"),
-        (spoken.changed(64, 70, 30), "6 lower than the 30 days before"),
-        (spoken.changed(440, 422, 7, minutes=True, more="more less"), "18 min more than the 7 days before"),
-        (spoken.changed(70, 69, 1), "1 higher than the day before"),
+        (words.figure(0.045, 1), "0.0"),
+        (words.figure(-0.25, 1), "−0.3"),
+        (words.figure(-0.04, 1), "0.0"),
+        (words.figure(8412.5), "8\u202f413"),
+        (words.span(432), "7 h 12 min"),
+        (words.span(59.5), "1 h 0 min"),
+        (words.span(45), "45 min"),
+        (words.clock(674), "23:14"),
+        (words.clock(720), "00:00"),
+        (words.clock(1439.6), "12:00"),
+        (words.of(3, 3), "all 3 days"),
+        (words.of(1, 1), "the one day"),
+        (words.of(1, 7), "1 of 7 days"),
+        (words.changed(70.4, 70, 30), "the same as the 30 days before"),
+        (words.changed(64, 70, 30), "6 lower than the 30 days before"),
+        (words.changed(440, 422, 7, minutes=True, more="more less"), "18 min more than the 7 days before"),
+        (words.changed(70, 69, 1), "1 higher than the day before"),
     ],
 )
 def test_figures_are_said_as_people_say_them(told: str, expected: str) -> None:
     assert told == expected
 
 
+def test_tables_round_half_up_as_sentences_do() -> None:
+    table = base.plain(pd.DataFrame({"a": [124.25, -0.25, 124.24, math.nan], "n": [1, 2, 3, 4], "word": list("wxyz")}))
+    assert table["a"].tolist()[:3] == [124.3, -0.3, 124.2]
+    assert math.isnan(table["a"][3])
+    assert (table["n"].tolist(), table["word"].tolist(), list(table)) == ([1, 2, 3, 4], list("wxyz"), ["a", "n", "word"])
+
+
 def test_figures_of_whole_months_are_told_of_a_month_and_longer_only(year: Gold) -> None:
     assert sleep.panel(year, last_days(28)).said.endswith(
-        " Sleep Regularity Index 78 (100 = asleep and awake at the same times every day)."
+        " Sleep Regularity Index 78 by whole months (100 = asleep and awake at the same times every day)."
     )
     assert "Regularity" not in sleep.panel(year, last_days(27)).said
     assert "weekends" in bed_times.panel(year, last_days(28)).said
     assert "weekends" not in bed_times.panel(year, last_days(27)).said
+
+
+def test_stages_of_a_week_add_up_to_its_sleep_though_some_nights_have_none(
+    changed: Callable[..., Gold], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(days, "LONGEST_BY_DAY", 30)
+    stages = ", ".join(f"sleep_{stage}_duration = NULL" for stage in ("deep", "light", "rem", "awake"))
+    whole = "sleep_deep_duration = 100, sleep_light_duration = 350, sleep_rem_duration = 150"
+    gold = changed(
+        f"UPDATE daily SET {stages}, total_duration = 420 WHERE total_duration IS NOT NULL",
+        f"UPDATE daily SET {whole}, total_duration = 600 WHERE total_duration IS NOT NULL AND isodow(date) = 3",
+    )
+    panel = sleep.panel(gold, last_days(90))
+    total = panel.rows.set_index("Week from")["Asleep, naps included (min)"]
+    top = drawn(panel, "unstaged_top").loc[total.index, "unstaged_top"]
+    assert len(total) > 10
+    assert (top * 60 - total).abs().max() < 0.1
 
 
 def test_a_single_day_is_no_average(changed: Callable[..., Gold]) -> None:

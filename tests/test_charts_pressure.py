@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pytest
 
@@ -28,7 +28,7 @@ from serving.charts import (
 from serving.charts.panel import Panel
 from serving.gold import Gold, open_file
 from serving.view import SCHEMES, View
-from tests.gold_bench import GAP, LAST, build
+from tests.gold_bench import GAP, LAST, build, changed_year
 
 MODULES = (overview, blood_pressure, parts_of_day, scatter, categories, calendar, protocol)
 NAMES = [module.NAME for module in MODULES]
@@ -59,15 +59,6 @@ def spec(panel: Panel) -> dict[str, Any]:
 
 def datasets(told: dict[str, Any]) -> list[list[dict[str, Any]]]:
     return list(told["datasets"].values())
-
-
-def changed(path: Path, *statements: str) -> Gold:
-    """A year of gold in which something is otherwise."""
-    build(path, 1)
-    with duckdb.connect(str(path)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-    return open_file(str(path))
 
 
 def half_up(value: float) -> int:
@@ -169,7 +160,7 @@ def test_all_the_data_are_compared_with_nothing(year: Gold) -> None:
 
 def test_few_readings_are_called_few_and_not_compared(tmp_path: Path) -> None:
     keep = "date NOT BETWEEN DATE '2025-12-25' AND DATE '2025-12-31'"
-    gold = changed(
+    gold = changed_year(
         tmp_path / "gold.duckdb",
         f"DELETE FROM daily WHERE NOT ({keep}) AND date <> DATE '2025-12-28'",
         "UPDATE daily SET systolic = 127.5, diastolic = 79.4999, bp_readings = 3 WHERE date = DATE '2025-12-28'",
@@ -179,7 +170,7 @@ def test_few_readings_are_called_few_and_not_compared(tmp_path: Path) -> None:
 
 
 def test_a_single_reading_is_no_average(tmp_path: Path) -> None:
-    gold = changed(
+    gold = changed_year(
         tmp_path / "gold.duckdb",
         "DELETE FROM daily WHERE date > DATE '2025-12-24' AND date <> DATE '2025-12-28'",
         "UPDATE daily SET systolic = 127, diastolic = 79, bp_readings = 1 WHERE date = DATE '2025-12-28'",
@@ -199,17 +190,18 @@ def test_parts_of_the_day_are_told_apart_in_words(year: Gold) -> None:
         f"{half_up(means['systolic'][part])}/{half_up(means['diastolic'][part])}" for part in ("morning", "evening")
     )
     assert parts_of_day.panel(year, last_days(90)).said == (
-        f"Morning {morning}, evening {evening}: mornings are {difference} higher ({counts['morning']} and {counts['evening']} readings)."
+        f"Morning {morning}, evening {evening}: systolic {difference} higher in the morning"
+        f" ({counts['morning']} and {counts['evening']} readings)."
     )
 
 
 def test_one_part_of_the_day_alone_is_said(tmp_path: Path) -> None:
-    with changed(tmp_path / "gold.duckdb", "UPDATE bp_readings SET part = NULL WHERE part = 'evening'") as gold:
+    with changed_year(tmp_path / "gold.duckdb", "UPDATE bp_readings SET part = NULL WHERE part = 'evening'") as gold:
         assert parts_of_day.panel(gold, last_days(30)).said.endswith(", no reading in the evening.")
 
 
 def test_the_newest_complete_measuring_week_is_told(tmp_path: Path) -> None:
-    gold = changed(
+    gold = changed_year(
         tmp_path / "gold.duckdb",
         """UPDATE protocol_weeks SET valid = true, systolic = 131.5, diastolic = 82.49, n_readings = 22, n_days = 6, reason = NULL,
            "end" = DATE '2025-12-07' WHERE start = DATE '2025-12-01'""",
@@ -225,7 +217,7 @@ def test_the_newest_complete_measuring_week_is_told(tmp_path: Path) -> None:
 
 
 def test_without_a_complete_week_the_reason_and_the_way_are_told(tmp_path: Path) -> None:
-    with changed(tmp_path / "gold.duckdb", "UPDATE protocol_weeks SET valid = false, reason = 'too_few_readings'") as gold:
+    with changed_year(tmp_path / "gold.duckdb", "UPDATE protocol_weeks SET valid = false, reason = 'too_few_readings'") as gold:
         said = protocol.panel(gold, View(date(2025, 12, 1), LAST, "custom")).said
     assert said == (
         "None of 5 measuring weeks is complete, most often for too few readings. Measure for 7 days, morning and evening, twice each."
@@ -252,6 +244,14 @@ def test_a_range_without_measuring_weeks_tells_the_last_day_measured(year: Gold)
     assert panel.chart is None
     assert panel.rows.empty
     assert panel.empty.startswith("No measuring week between 1 and 7 February 2026; the last reading before is of ")
+
+
+def test_measuring_weeks_are_of_all_sources_whichever_is_chosen_and_say_so(year: Gold) -> None:
+    assert protocol.panel(year, last_days(90, source="bp_csv")).said == (
+        f"{protocol.panel(year, last_days(90)).said} Of all sources together."
+    )
+    empty = View(date(2026, 2, 1), date(2026, 2, 7), "custom", source="mi_fitness")
+    assert protocol.panel(year, empty).empty == protocol.panel(year, replace(empty, source="")).empty
 
 
 def test_empty_ranges_tell_the_nearest_reading(year: Gold) -> None:
@@ -305,7 +305,7 @@ def test_a_source_alone_is_drawn_from_its_own_readings(year: Gold) -> None:
 
 
 def test_a_reading_of_a_source_that_another_one_repeats_counts_once_for_it_and_never_in_the_merge(tmp_path: Path) -> None:
-    gold = changed(
+    gold = changed_year(
         tmp_path / "gold.duckdb",
         "UPDATE bp_readings SET used = false, fate = 'duplicate' WHERE source = 'bp_csv'",
         "INSERT INTO bp_readings SELECT * REPLACE (raw_id || '-again' AS raw_id) FROM bp_readings WHERE source = 'bp_csv'",
@@ -364,14 +364,6 @@ def test_the_drawn_schemes_are_the_ones_that_decide() -> None:
     assert drawn == {name: [tuple(grade) for grade in grades] for name, grades in rules.items()}
     assert set(drawn) == set(SCHEMES)
     assert {step.name for steps in schemes.SCHEMES.values() for step in steps} == set(theme.CATEGORIES)
-
-
-def test_the_protocols_are_held_against_the_schemes_that_decide() -> None:
-    from processing.aggregators.home_protocol import PRESETS
-
-    assert {name: scheme for name, (_, scheme) in protocol.PROTOCOLS.items()} == {
-        name: rules.scheme for name, rules in PRESETS.items()
-    }
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

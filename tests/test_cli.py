@@ -8,38 +8,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.nodes import STAGES
 from scripts import options
-
-REPO = Path(__file__).resolve().parent.parent
-SHEET = "Date,Time,SYS,DIA,Pulse\n2025-03-01,07:30,128,82,61\n2025-03-01,20:15,124,80,64\n2025-03-02,07:40,119/,,60\n"
-CSV = "Date,Heart rate,Systolic,Diastolic,Comments\n2025-03-03 06:27:47,56,121,79,\n"
-
-
-class Cli:
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        self.env = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "PG_HOST", "TIMEZONE"}}
-        self.env |= {"DATA_DIR": str(data), "TIMEZONE": "Europe/Warsaw", "PYTHONDONTWRITEBYTECODE": "1"}
-
-    def __call__(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "main.py", *arguments],
-            cwd=REPO,
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def json(self, *arguments: str, **env: str) -> Any:
-        done = self(*arguments, "--json", **env)
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+from tests.cli_bench import CSV, REPO, SHEET, Cli
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from config.errors import SettingsError, UsageError
 from serving.dashboard import passwords
 from serving.dashboard.addresses import browser, lane
 from serving.dashboard.downloads import Offer, Shelf
-from serving.dashboard.faults import place
+from serving.dashboard.faults import keep_logs_quiet, place
 from serving.dashboard.sessions import Sessions, Terms
 from serving.dashboard.throttle import LONGEST, PLACES, RATE, Queue, Throttle, Verdict
 
@@ -301,6 +302,19 @@ def test_a_hash_that_is_none_is_named_and_not_shown() -> None:
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize("damage", [("t=3", "t=0"), ("m=65536", "m=1"), ("$argon2id", "$argon2id\u00e9")])
+def test_a_damaged_hash_is_told_apart_from_a_wrong_password(damage: tuple[str, str]) -> None:
+    kept = passwords.hashed("correct horse battery staple")
+    with pytest.raises(SettingsError, match="DASHBOARD_PASSWORD_HASH"):
+        passwords.right("correct horse battery staple", kept.replace(*damage))
+
+
+def test_a_line_end_after_the_hash_is_not_part_of_it() -> None:
+    kept = passwords.hashed("correct horse battery staple")
+    assert passwords.right("correct horse battery staple", f"{kept}\n")
+    assert not passwords.right("correct horse battery staple", " \n")
+
+
 @pytest.mark.parametrize("password", ["short", "a" * 14, "b" * 1025])
 def test_a_password_that_is_too_short_or_too_long_gets_no_hash(password: str) -> None:
     with pytest.raises(UsageError, match="characters"):
@@ -382,3 +396,73 @@ def test_an_error_in_the_log_has_a_place_and_no_value() -> None:
         told = place(error)
     assert told.startswith("ValueError at test_dashboard_access.py:")
     assert "CANARY" not in told
+
+
+@pytest.mark.parametrize("name", ["uvicorn.error", "asyncio"])
+def test_the_servers_own_log_holds_no_traceback(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    keep_logs_quiet()
+    try:
+        int("CANARY-7731")
+    except ValueError:
+        logging.getLogger(name).exception("Exception in ASGI application\n")
+    assert "ValueError at test_dashboard_access.py:" in caplog.text
+    assert "CANARY" not in caplog.text
+
+
+def test_the_log_tells_no_sessions_id(caplog: pytest.LogCaptureFixture) -> None:
+    from streamlit.runtime import websocket_session_manager  # whose logger it is
+
+    keep_logs_quiet()
+    log = websocket_session_manager._LOGGER
+    log.addHandler(caplog.handler)  # Streamlit's loggers hand nothing on
+    log.warning("Session with id %s is already connected!", "CANARY-7731")
+    log.error("Something grave.")
+    log.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records] == ["Something grave."]
+
+
+# Fragments
+
+
+@pytest.mark.parametrize(
+    ("asking", "ended", "cleared"), [("a", False, False), ("b", False, True), ("", False, True), ("a", True, True)]
+)
+def test_a_fragment_answers_only_the_browser_that_signed_in(
+    asking: str, ended: bool, cleared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from serving.dashboard import private
+
+    drawn_anew: list[bool] = []
+    monkeypatch.setattr("streamlit.rerun", lambda: drawn_anew.append(True))
+    monkeypatch.setattr(private, "browser", lambda _: asking)
+    private._clear_if_over(lambda: not ended, "login", "a")
+    assert bool(drawn_anew) is cleared
+
+
+# Who is on the list
+
+
+@pytest.mark.parametrize(
+    ("claims", "comes_in"),
+    [
+        ({"sub": "Subject-7"}, True),
+        ({"sub": "subject-7"}, False),  # a subject is told apart by its capitals
+        ({"sub": "me@example.org"}, False),  # a name one may choose is no verified address
+        ({"sub": "x", "email": "ME@example.org", "email_verified": True}, True),
+        ({"sub": "x", "email": "me@example.org", "email_verified": "true"}, True),
+        ({"sub": "x", "email": "me@example.org", "email_verified": 1}, False),
+        ({"sub": "x", "email": "me@example.org", "email_verified": "false"}, False),
+        ({"sub": "x", "email": "me@example.org", "email_verified": ["true"]}, False),
+        ({"sub": "x", "email": "me@example.org"}, False),
+        ({"sub": "x", "email": "kim@strasse.example", "email_verified": True}, False),  # another domain than the one listed
+        ({"sub": "x", "email": "\u212aim@example.org", "email_verified": True}, False),  # a Kelvin sign becomes a k
+        ({"sub": "", "email": "", "email_verified": True}, False),
+        ({}, False),
+    ],
+)
+def test_who_is_on_the_list(claims: dict[str, object], comes_in: bool) -> None:
+    from serving.dashboard.private import allowed
+
+    listed = ["Me@Example.org", " Subject-7 ", "", " ", "kim@stra\u00dfe.example", "kim@example.org"]
+    assert allowed(claims, listed) is comes_in
+    assert not allowed(claims, [])

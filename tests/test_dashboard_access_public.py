@@ -200,6 +200,23 @@ def test_a_browser_keeps_the_cookie_it_has(public: Visit) -> None:
     assert "set-cookie" not in headers
 
 
+@pytest.mark.parametrize(
+    "theirs",
+    ['theme={"dark": true}; pdp_browser=abc', "a=b c; pdp_browser=abc", "a/b=1; pdp_browser=abc", "a,b@c=1; pdp_browser=abc"],
+)
+def test_cookies_of_other_programs_on_this_machine_break_nothing_and_hide_nothing(public: Visit, theirs: str) -> None:
+    status, headers, _ = answered(public.url, "/", {"Cookie": theirs})
+    assert status == 200
+    assert "set-cookie" not in headers
+
+
+@pytest.mark.parametrize("cookie", ["pdp_browser=", "a/b=1", "xpdp_browser=abc"])
+def test_a_browser_without_a_name_is_given_one(public: Visit, cookie: str) -> None:
+    status, headers, _ = answered(public.url, "/", {"Cookie": cookie})
+    assert status == 200
+    assert headers["set-cookie"].startswith("pdp_browser=")
+
+
 def test_the_agent_interface_is_off(public: Visit) -> None:
     status, _, body = answered(public.url, "/_stcore/agent/openapi.json")
     assert status == 404 or "not enabled" in json.dumps(json.loads(body)).lower() or "disabled" in body.decode().lower()
@@ -218,7 +235,18 @@ def test_the_socket_takes_no_page_of_another_site(public: Visit) -> None:
         "Sec-WebSocket-Protocol": "streamlit",
     }
     same = {**headers, "Origin": public.url}
-    assert answered_upgrade(public.url, {**headers, "Origin": "https://evil.example"}) == 403
+    port = urlsplit(public.url).port
+    assert port
+    others = (
+        "https://evil.example",
+        f"http://localhost:{port + 1}",
+        f"http://localhost:{port}",
+        "http://127.0.0.1",
+        "null",
+        "http://[",
+    )
+    for origin in others:  # a page of another program on this machine is another site, too
+        assert answered_upgrade(public.url, {**headers, "Origin": origin}) == 403, origin
     assert answered_upgrade(public.url, same) == 101
 
 

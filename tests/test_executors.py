@@ -198,7 +198,7 @@ def test_inline_pool_and_cluster_make_the_same_bytes(project: Project, cluster: 
 
 @on_dask
 def test_the_platforms_own_pipeline_makes_the_same_bytes_everywhere(tmp_path: Path, cluster: Cluster) -> None:
-    for room in ("config", "pipeline", "ingestion", "processing", "warehouse", "scripts"):
+    for room in ("config", "pipeline", "ingestion", "processing", "warehouse", "serving", "scripts"):
         shutil.copytree(REPO / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("main.py", "pyproject.toml"):
         shutil.copy(REPO / file, tmp_path)

@@ -324,7 +324,7 @@ _EDITED = "def _is_midnight(value: Any) -> bool:\n    return (epoch_micros(value
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project that has run once on the shipped examples, without the database."""
     root = tmp_path_factory.mktemp("house")
-    for room in ("config", "pipeline", "ingestion", "processing", "warehouse", "scripts", "examples"):
+    for room in ("config", "pipeline", "ingestion", "processing", "warehouse", "serving", "scripts", "examples"):
         shutil.copytree(REPO / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("main.py", "pyproject.toml"):
         shutil.copy(REPO / name, root / name)

@@ -118,3 +118,11 @@ def test_what_is_no_gold_is_told_in_a_sentence(tmp_path: Path) -> None:
         assert str(tmp_path) not in str(caught.value)
     with pytest.raises(StoreError, match="make examples"):
         demo(tmp_path / "empty")
+
+
+def test_the_shipped_example_answers_from_small_and_from_large_tables() -> None:
+    with demo() as gold:
+        assert gold.table("SELECT count(*) AS n FROM daily")["n"][0] == 365
+        assert gold.table("SELECT count(*) AS n FROM readings JOIN records USING (source, raw_id)")["n"][0] > 10_000
+        with pytest.raises(duckdb.Error):
+            gold.table("FROM glob('/*')")

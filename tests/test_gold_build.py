@@ -160,6 +160,44 @@ def test_perfect_and_constant_pairs_have_no_interval(tmp_path: Path) -> None:
     assert (constant["n"], constant["r"], constant["slope"]) == (6, None, None)
 
 
+def test_a_correlation_is_never_beyond_one(tmp_path: Path) -> None:
+    rows: list[Row] = []
+    for n in range(12):
+        day = f"2025-05-{n + 1:02d}"
+        rows += [whole_day("steps", 3000 + 700 * n, day), whole_day("sleep_duration", 301 + 7 * n, day)]
+        rows += blood_pressure(at(f"{day} 08:00"), 111.1 + 1.1 * n, 80)
+    found = built(tmp_path, rows).rows("FROM correlations WHERE n > 0 AND r IS NOT NULL")
+    assert len(found) == 2
+    assert all(abs(row[name]) <= 1 for row in found for name in ("r", "spearman"))
+
+
+def test_a_nap_after_the_morning_has_no_part_in_what_sleep_is_held_against(tmp_path: Path) -> None:
+    rows: list[Row] = []
+    for n in range(1, 5):
+        day = f"2025-05-{n:02d}"
+        rows += night(at(f"{day} 00:00"), at(f"{day} 07:00"), 400 + n)
+        rows += night(at(f"{day} 14:00"), at(f"{day} 14:30"), 30, flags=["nap"])
+        rows += [*blood_pressure(at(f"{day} 08:00"), 120 + n, 80), whole_day("steps", 5000 + n, day)]
+    rows += night(at("2025-05-05 14:00"), at("2025-05-05 14:30"), 30, flags=["nap"])
+    rows += blood_pressure(at("2025-05-05 08:00"), 125, 80)
+    gold = built(tmp_path, rows)
+    pairs = gold.rows("FROM correlation_pairs WHERE name = 'sleep_systolic_morning'")
+    assert [(row["x"], row["y"]) for row in pairs] == [(400 + n, 120 + n) for n in range(1, 5)]
+    pairs = gold.rows("FROM correlation_pairs WHERE name = 'steps_sleep_next_night'")
+    assert [(row["x"], row["y"]) for row in pairs] == [(5000 + n, 401 + n) for n in range(1, 4)]
+
+
+def test_hours_of_heart_rate_say_whose_samples_make_the_days_figures(tmp_path: Path) -> None:
+    rows = [
+        reading("heart_rate", value, at(f"2025-05-0{day} 12:00"), source=source)
+        for day, source, value in ((1, "mi_fitness", 60), (1, "zzz", 160), (2, "zzz", 150))
+    ]
+    gold = built(tmp_path, rows)
+    hours = {(row["date"].day, row["source"]): row["used"] for row in gold.rows("FROM heart_rate_hourly")}
+    assert hours == {(1, "mi_fitness"): True, (1, "zzz"): False, (2, "zzz"): True}
+    assert [row["max_hr"] for row in gold.rows("FROM daily")] == [60, 150]
+
+
 def test_months_share_categories_and_a_month_without_readings_has_none(tmp_path: Path) -> None:
     rows = [
         *blood_pressure(NOON, 119, 70),

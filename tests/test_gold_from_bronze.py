@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from config.errors import WarehouseError
+from tests.cli_bench import CSV, SHEET, Cli
 from tests.gold_building import rows_of
-from tests.test_cli import CSV, SHEET, Cli
 
 TABLES = "SELECT table_name AS name FROM duckdb_tables() WHERE NOT temporary"
 AS_POSTGRES_KEEPS_IT = ("raw", "arrived")

@@ -14,9 +14,9 @@ import pytest
 
 from config.errors import UsageError
 from scripts.query import Found, _as_csv, _as_table, _plain, ask
+from tests.cli_bench import CSV, Cli
 from tests.gold_building import built
 from tests.readings_bench import at, blood_pressure, reading
-from tests.test_cli import CSV, Cli
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,19 @@ def test_an_error_over_values_quotes_none(gold: str) -> None:
     with pytest.raises(UsageError) as refused:
         ask(gold, "SELECT CAST(raw_id || 'CANARY' AS INTEGER) FROM bp_readings", 10)
     assert str(refused.value) == "The query could not be finished: conversion error. Mend the query."
+
+
+@pytest.mark.parametrize(
+    "day", ["'infinity'::DATE", "DATE '20000-01-01'", "TIMESTAMP '290000-01-01'", "'-infinity'::TIMESTAMPTZ"]
+)
+def test_a_day_beyond_the_calendar_is_a_sentence(gold: str, day: str) -> None:
+    with pytest.raises(UsageError, match=r"value::VARCHAR"):
+        ask(gold, f"SELECT {day} AS day", 10)
+    assert ask(gold, f"SELECT ({day})::VARCHAR AS day", 10).rows
+
+
+def test_bytes_that_are_no_text_are_no_traceback(gold: str) -> None:
+    assert ask(gold, "SELECT '\udcff' AS odd", 10).rows == [("?",)]
 
 
 def test_a_query_that_outgrows_its_memory_says_so(gold: str) -> None:

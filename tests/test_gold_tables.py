@@ -317,6 +317,7 @@ def test_every_category_has_its_share_of_each_month(year: Year) -> None:
 
 def test_hours_of_heart_rate_are_those_of_the_local_clock(year: Year) -> None:
     hours: dict[tuple[datetime, str, date], list[float]] = {}
+    counted = {(row["source"], row["local_date"]) for row in year.used("heart_rate")}
     for row in year.choices:
         if row["metric"] == "heart_rate" and row["fate"] != "unused:clock_reset":
             local = (row["start"] + timedelta(seconds=row["utc_offset"])).replace(tzinfo=None, minute=0, second=0, microsecond=0)
@@ -330,6 +331,7 @@ def test_hours_of_heart_rate_are_those_of_the_local_clock(year: Year) -> None:
             "min": min(values),
             "max": max(values),
             "samples": len(values),
+            "used": (source, day) in counted,
         }
         for (hour, source, day), values in sorted(hours.items())
     ]
@@ -432,9 +434,16 @@ def test_correlations_are_those_of_pandas(year: Year) -> None:
         "steps_sleep_next_night": ("steps", "total_duration", 1),
         "resting_hr_systolic": ("resting_hr", "systolic", 0),
     }
+
+    def night(day: date, metric: str) -> float | None:
+        """Sleep without the naps, which come after the morning that follows it."""
+        value = year.value(day, metric)
+        naps = year.value(day, "nap_duration") if metric == "total_duration" else None
+        return value if value is None or naps is None else (value - naps or None)
+
     pairs, wanted = [], []
     for name, (x, y, later) in asked.items():
-        both = [(day, year.value(day, x), year.value(day + timedelta(days=later), y)) for day in year.calendar]
+        both = [(day, night(day, x), night(day + timedelta(days=later), y)) for day in year.calendar]
         found = [(day, float(one), float(two)) for day, one, two in both if one is not None and two is not None]
         pairs += [{"name": name, "date": day, "x": one, "y": two} for day, one, two in found]
         frame = pd.DataFrame(found, columns=["date", "x", "y"])

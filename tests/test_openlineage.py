@@ -58,7 +58,7 @@ def killed(inputs, outputs, settings):
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     found = Project(tmp_path, NODES)
-    found.write({"stage.py": STAGE, "data/inbox/my log.csv": "118\n76\n"})
+    found.write({"stage.py": STAGE, "data/inbox/my log.csv": "q18\n76\n"})
     return found
 
 
@@ -147,7 +147,7 @@ def test_events_show_no_value_no_path_no_host_and_no_traceback(project: Project)
     project.run()
     text = json.dumps(told(project))
     assert "ValueError in stage.py" in text
-    for secret in ("118", "76\\n", str(project.root), platform.node(), "Traceback", os.sep + "stage.py"):
+    for secret in ("q18", "76\\n", str(project.root), platform.node(), "Traceback", os.sep + "stage.py"):
         assert secret not in text
 
 
@@ -165,7 +165,7 @@ def test_a_restored_node_tells_that_its_earlier_version_counts_again(project: Pr
     project.run()
     project.write({"data/inbox/my log.csv": "90\n"})
     project.run()
-    project.write({"data/inbox/my log.csv": "118\n76\n"})
+    project.write({"data/inbox/my log.csv": "q18\n76\n"})
     assert project.run() == {"in.read": "restored", "out.count": "restored"}
     assert wrong(told(project)) == []
     again, before = end(project, "in.read"), end(project, "in.read", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from config.daily import COLUMNS
 from config.errors import StoreError
-from serving.evidence import evidence
+from serving.charts.pressure import average
+from serving.evidence.cell import evidence
 from serving.gold import Gold, demo
 from serving.pages import PAGES, Entry, quality
 from serving.pages.labels import LABELS
@@ -178,8 +179,11 @@ def test_a_page_asks_whether_the_session_is_still_open_before_every_part_that_ru
     assert len(asked) == 3
 
 
-def test_headline_figures_are_the_means_of_the_days_and_say_how_they_differ(gold: Gold) -> None:
-    mean = "SELECT avg(systolic) AS systolic, avg(diastolic) AS diastolic, avg(steps) AS steps FROM daily WHERE date BETWEEN $a AND $b"
+def test_headline_figures_are_means_and_say_how_they_differ(gold: Gold) -> None:
+    pressure = (
+        "SELECT avg(systolic) AS systolic, avg(diastolic) AS diastolic FROM bp_readings WHERE used AND date BETWEEN $a AND $b"
+    )
+    mean = f"FROM ({pressure}), (SELECT avg(steps) AS steps FROM daily WHERE date BETWEEN $a AND $b)"
     now = gold.table(mean, {"a": date(2025, 12, 25), "b": date(2025, 12, 31)}).iloc[0]
     before = gold.table(mean, {"a": date(2025, 12, 18), "b": date(2025, 12, 24)}).iloc[0]
     told = dict(zip([f.words for f in FIGURES], headline(gold, YEAR, 7), strict=True))
@@ -188,6 +192,14 @@ def test_headline_figures_are_the_means_of_the_days_and_say_how_they_differ(gold
     assert against.startswith(f"{round(abs(now['systolic'] - before['systolic']))} ")
     assert arrow == ("up" if now["systolic"] > before["systolic"] else "down")
     assert told["Steps"][0].replace("\u202f", "") == str(round(now["steps"]))
+
+
+def test_the_headline_pressure_is_the_one_of_the_sentence_below_it(gold: Gold) -> None:
+    for back in range(0, 300, 7):
+        last = date(2025, 12, 31) - timedelta(days=back)
+        view = View(last - timedelta(days=6), last, "7")
+        now = average(gold, view)
+        assert headline(gold, view, 7)[0][0] == (now.pair if now else "–")
 
 
 def test_headline_figures_of_an_empty_range_are_dashes(gold: Gold) -> None:
@@ -203,12 +215,22 @@ def test_the_overview_says_which_source_has_gone_silent(gold: Gold) -> None:
     assert "Mi Fitness export, silent for 10 days" in later
 
 
-def test_the_balance_accounts_for_every_reading(gold: Gold) -> None:
+def test_the_balance_tells_what_became_of_every_reading(gold: Gold) -> None:
     rows = quality.balance(gold, YEAR)
-    assert rows["Unaccounted for"].tolist() == [0] * len(rows)
-    assert "Every one is accounted for." in quality.balance_said(rows)
-    rows.loc[0, "Unaccounted for"] = 2
-    assert "2 readings unaccounted for" in quality.balance_said(rows)
+    came, counted, left, refused = (int(rows[name].sum()) for name in rows.columns[2:])
+    assert came == counted + left + refused > 70_000
+    assert quality.balance_said(
+        rows
+    ) == f"Of all time {came:,} readings came: {counted:,} count, {left:,} are left out, {refused:,} were refused.".replace(
+        ",", "\u202f"
+    ).replace("\u202f ", ", ")
+    one = rows.iloc[:1].assign(**{"Readings that came": 3, "Counted": 1, "Left out": 1, "Refused": 1})
+    assert quality.balance_said(one) == "Of all time 3 readings came: 1 counts, 1 is left out, 1 was refused."
+
+
+def test_one_reading_left_out_is_said_of_one() -> None:
+    rows = pd.DataFrame({"Readings": [1], "Fate": ["duplicate"]})
+    assert quality.unused_said(rows) == "1 valid reading of this range not counted; 1 of them tells what another tells."
 
 
 def test_the_lineage_names_every_step_its_state_and_what_it_reads() -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import date
@@ -18,35 +15,29 @@ from streamlit.testing.v1 import AppTest
 
 from config.daily import COLUMNS
 from config.errors import UsageError
-from scripts.project import Project, open_project
+from scripts.project import Project
 from scripts.trace import trace
-from serving.cells import made
 from serving.dashboard.private_lineage import told as lineage_told
-from serving.evidence import evidence
+from serving.evidence.cell import evidence
+from serving.evidence.rules import made
 from serving.gold import Gold, demo, open_file
 from serving.pages.tools import Tools
+from tests.cli_bench import opened, run
 from warehouse.bronze.embedded import server
 
 REPO = Path(__file__).resolve().parent.parent
 DAYS = [date(2025, 2, 2), date(2025, 6, 14), date(2025, 10, 26)]
 """Refusals and an illness; new tablets; duplicates and a change of the clock."""
-_OUTSIDE = {"DATABASE_URL", "PG_HOST", "TIMEZONE", "PDP_SETTINGS", "STATE_KEY"}
 
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Gold]]:
     """The shipped example year, run once by the real pipeline, and the gold it made."""
     data = tmp_path_factory.mktemp("evidence") / "data"
-    environment = {k: v for k, v in os.environ.items() if k not in _OUTSIDE} | {"DATA_DIR": str(data)}
-    done = subprocess.run([sys.executable, "main.py"], cwd=REPO, env=environment, capture_output=True, text=True, check=False)
+    done = run(data)
     assert done.returncode == 0, done.stdout + done.stderr
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATA_DIR", str(data))
-        for name in _OUTSIDE:
-            patch.delenv(name, raising=False)
-        project = open_project()
-        with open_file(str(data / "gold" / "gold.duckdb")) as gold:
-            yield project, gold
+    with open_file(str(data / "gold" / "gold.duckdb")) as gold:
+        yield opened(data), gold
     server.release(str(data))
 
 

@@ -13,10 +13,11 @@ import pytest
 
 from config.home_protocols import PRESETS
 from processing.aggregators.home_protocol import PROTOCOL
-from serving import report
+from serving.charts.protocol import PROTOCOLS, REASONS
 from serving.gold import Gold, demo, open_file
-from serving.report_chart import thresholds
-from serving.report_page import document
+from serving.report import week as report
+from serving.report.drawing import thresholds
+from serving.report.page import document
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_a_week_that_is_not_valid_says_why_and_has_no_category(tmp_path: Path) -
         told = report.week(gold, date(2025, 3, 1))
         assert told is not None
         text = Reader(document(told)).text
-    assert "Not valid by this protocol: too few readings remain (3 readings on 3 days" in text
+    assert "Not valid by this protocol: too few readings (3 readings on 3 days" in text
     assert "No category: the week is not valid." in text
     assert "Synthetic" not in text
 
@@ -136,8 +137,8 @@ def test_the_rows_for_a_spreadsheet_say_of_each_reading_whether_it_is_averaged(g
 
 def test_there_are_words_for_every_protocol_and_every_reason() -> None:
     source = Path("processing/aggregators/home_protocol.py").read_text(encoding="utf-8")
-    assert set(report.PROTOCOLS) == set(PRESETS)
-    assert set(report.REASONS) == set(re.findall(r'"(too_few_\w+)"', source))
+    assert set(PROTOCOLS) == set(PRESETS)
+    assert set(REASONS) == set(re.findall(r'"(too_few_\w+)"', source))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parent.parent
-ROOMS = ("config", "pipeline", "ingestion", "processing", "warehouse", "scripts")
+ROOMS = ("config", "pipeline", "ingestion", "processing", "warehouse", "serving", "scripts")
 MAY_KNOW = {
     "config": {"config"},
     "pipeline": {"pipeline", "config"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import shutil
 import sqlite3
@@ -24,9 +23,10 @@ from config.errors import UsageError
 from processing.aggregators.columns import COLUMNS
 from processing.aggregators.fates import ACCEPTED, DUPLICATE
 from processing.aggregators.remaking import RULES, Choice, agrees, remake, why
-from scripts.project import Project, open_project
+from scripts.project import Project
 from scripts.trace import trace
 from scripts.tracing.tables import rows_where
+from tests.cli_bench import environment, opened, run
 from tests.google_fakes import SHEET_ID, fake_google
 from tests.postgres_bench import sql
 from warehouse.bronze.embedded import server
@@ -37,16 +37,6 @@ CUFF = (
     "Date,Heart rate,Systolic,Diastolic,Comments\n"
     "2025-03-01 07:31:00,61,128,82,\n2025-03-01 13:00:00,70,118,78,\n2025-03-01 14:00:00,70\n"
 )
-
-
-def environment(data: Path, **more: str) -> dict[str, str]:
-    plain = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "PG_HOST", "TIMEZONE", "PDP_SETTINGS"}}
-    return {**plain, "DATA_DIR": str(data), "PYTHONDONTWRITEBYTECODE": "1", **more}
-
-
-def run(data: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "main.py", *arguments]
-    return subprocess.run(command, cwd=REPO, env=environment(data, **env), capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +65,6 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(merged: Path, tmp_path: Path) -> Path:
     """A copy of it to do things to."""
     return Path(shutil.copytree(merged, tmp_path / "data", symlinks=True))
-
-
-def opened(data: Path, **env: str) -> Project:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment(data, **env).items():
-            patch.setenv(name, value)
-        for name in ("DATABASE_URL", "PG_HOST", "TIMEZONE", "PDP_SETTINGS"):
-            if name not in env:
-                patch.delenv(name, raising=False)
-        return open_project()
 
 
 def of(project: Project, day: str, metric: str) -> dict[str, Any]:

@@ -14,19 +14,15 @@ from typing import Any, NamedTuple
 
 from config.errors import PDPError, StoreError
 from processing.aggregators.spreadsheet import cell
+from scripts.in_force import GOLD, in_force
 from scripts.project import Project
 from serving.api import cursors
 from serving.api.errors import wrong
 from serving.api.parameters import DailyQuestion, ReadingsQuestion
 from serving.gold import Gold, open_file
 
-NAME = "gold/gold.duckdb"
 _MOST_KEPT, _LARGEST_KEPT = 32, 2**20
 _MISSING = StoreError("There is no gold yet.", "Run the pipeline: python main.py")
-_IN_FORCE = """
-SELECT f.path, f.version, f.sha256 FROM node_state s JOIN attempt_output o ON o.attempt_id = s.attempt_id
-JOIN artifact f ON f.id = o.artifact_id WHERE f.name = ? AND f.removed_at IS NULL
-"""
 _COLUMNS = """
 SELECT table_name, column_name, data_type FROM duckdb_columns()
 WHERE database_name = 'gold' AND table_name IN ('daily', 'daily_by_source') ORDER BY column_index
@@ -103,17 +99,16 @@ class Shelf:
 
     def _looked_up(self, known: Version | None) -> Version:
         with self._project.pipeline.reading() as registry:
-            found = registry.db.execute(_IN_FORCE, (NAME,)).fetchone() if registry else None
+            found = in_force(registry, GOLD)
         if found is None:
             raise _MISSING
-        path, version, sha256 = found
-        if known is not None and known.sha256 == sha256:
+        if known is not None and known.sha256 == found.sha256:
             return known
-        gold = open_file(os.path.join(self._project.data_dir, path))
+        gold = open_file(os.path.join(self._project.data_dir, found.path))
         columns: dict[str, dict[str, str]] = {"daily": {}, "daily_by_source": {}}
         for row in gold.rows(_COLUMNS):
             columns[row["table_name"]][row["column_name"]] = row["data_type"]
-        return Version(gold, version, sha256, Answers(), columns)
+        return Version(gold, found.version, found.sha256, Answers(), columns)
 
 
 def tag(version: Version, question: str) -> str:

@@ -30,6 +30,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": f"default-src 'none'; style-src {STYLE_SOURCE}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+"""What the log names; any other word is the caller's own text."""
 _STRANGER = Refused(
     400, "host", "This server is not called by that name.", "Call it by a name it knows, or add the name to api_allowed_hosts."
 )
@@ -75,7 +77,8 @@ class Guard:
                 )
                 await response(failed)(scope, receive, sending)
         took = round((time.perf_counter() - began) * 1000, 1)
-        self._log("request", {"method": scope["method"], "route": _route(scope), "status": status, "ms": took})
+        method = scope["method"] if scope["method"] in _METHODS else "(other)"
+        self._log("request", {"method": method, "route": _route(scope), "status": status, "ms": took})
 
     def _known(self, scope: Scope) -> bool:
         if "*" in self._hosts:

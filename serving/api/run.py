@@ -14,6 +14,8 @@ from scripts.project import Project
 _LAST_ANSWERS = 10
 """Seconds that questions already asked may still take once we are told to stop."""
 _WAITING = 2048
+_CALLERS = 200
+"""Connections at once; whoever comes then is asked to come again (503)."""
 
 
 def serve(project: Project, host: str | None = None, port: int | None = None) -> int:
@@ -38,6 +40,7 @@ def serve(project: Project, host: str | None = None, port: int | None = None) ->
             server_header=False,
             proxy_headers=False,
             ws="none",
+            limit_concurrency=_CALLERS,
             timeout_graceful_shutdown=_LAST_ANSWERS,
         )
     )

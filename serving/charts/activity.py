@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serving.charts import base, days, marks, spoken, theme, words
+from serving.charts import base, days, marks, theme, words
 from serving.charts.legend import BAND, LINE, legend
 from serving.charts.panel import Panel
 
@@ -54,12 +54,12 @@ def _said(gold: Gold, view: View, goal: int) -> str:
     worn = int(now["worn"])
     if worn == 1:
         verdict = "reached" if now["reached"] else "not reached"
-        return f"{words.whole(now['steps'])} steps on {spoken.of(1, view.days)}; the goal of {words.whole(goal)} was {verdict}."
-    said = f"Average {words.whole(now['steps'])} steps a day on {spoken.of(worn, view.days)}"
+        return f"{words.whole(now['steps'])} steps on {words.of(1, view.days)}; the goal of {words.whole(goal)} was {verdict}."
+    said = f"Average {words.whole(now['steps'])} steps a day on {words.of(worn, view.days)}"
     if view.preset != "all" and min(worn, earlier["worn"]) >= days.LEAST_TO_COMPARE:
-        said += f", {spoken.changed(now['steps'], earlier['steps'], view.days, more='more fewer')}"
+        said += f", {words.changed(now['steps'], earlier['steps'], view.days, more='more fewer')}"
     reached = int(now["reached"])
-    of = f"{spoken.of(reached, worn)} reached" if reached else "no day reached"
+    of = f"{words.of(reached, worn)} reached" if reached else "no day reached"
     return f"{said}; {of} the goal of {words.whole(goal)}."
 
 
@@ -111,10 +111,10 @@ def _worded(told: pd.DataFrame, goal: int, week: bool) -> pd.DataFrame:
             date=base.iso(told["date"]),
             called=[words.on(day) for day in told["date"]],
             spoken=[said(row) for row in told.itertuples()],
-            steps_said=spoken.column(told["steps"], missing="none counted"),
-            trend_said=spoken.column(told["trend"]),
-            distance=spoken.column(told["distance"], 1),
-            energy=spoken.column(told["energy"]),
+            steps_said=words.column(told["steps"], missing="none counted"),
+            trend_said=words.column(told["trend"]),
+            distance=words.column(told["distance"], 1),
+            energy=words.column(told["energy"]),
         )
     )
 

@@ -31,11 +31,14 @@ def iso(days: pd.Series) -> pd.Series:
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as people read it: days without a time of day, figures with one decimal at most."""
+    """A table as people read it: days without a time of day, figures with one decimal at most, rounded half up like all words."""
+    import numpy as np
     import pandas as pd
 
     days = {name: table[name].dt.date for name in table.columns.astype(str) if pd.api.types.is_datetime64_any_dtype(table[name])}
-    return table.assign(**days).round(1).reset_index(drop=True)
+    real = table.select_dtypes("float")
+    rounded = np.copysign(np.floor(real.abs() * 10 + 0.5) / 10, real)
+    return table.assign(**days, **{str(name): rounded[name] for name in rounded}).reset_index(drop=True)
 
 
 def x(first: date, last: date, *, axis: bool = True, field: str = "date") -> alt.X:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serving.charts import base, days, spoken, theme, words
+from serving.charts import base, days, theme, words
 from serving.charts.legend import BAND, DASHES, legend
 from serving.charts.panel import Panel
 
@@ -28,9 +28,13 @@ _NIGHTS = """
            date_diff('minute', (date - 1)::TIMESTAMP + INTERVAL 12 HOUR, bed) AS bed_at,
            date_diff('minute', (date - 1)::TIMESTAMP + INTERVAL 12 HOUR, wake) AS wake_at, asleep
     FROM sleep_sessions
-    WHERE main AND date BETWEEN $first AND $last AND CASE WHEN $source = '' THEN used ELSE source = $source END
+    WHERE date BETWEEN $first AND $last AND CASE WHEN $source = '' OR main THEN main AND $source IN ('', source) ELSE
+        (source, date, strftime(bed, '%Y-%m-%dT%H:%M:%S'), strftime(wake, '%Y-%m-%dT%H:%M:%S')) IN (
+            SELECT (source, date, bed_time[:19], wake_time[:19]) FROM daily_by_source WHERE source = $source
+        ) END
 """
-"""The main sleeps of the view; `bed_at` and `wake_at` are minutes of the wall clock after the noon before."""
+"""The main sleeps of the view, of one source alone also those that another's displace; `bed_at` and `wake_at` are minutes of the wall
+clock after the noon before."""
 
 
 def panel(gold: Gold, view: View) -> Panel:
@@ -70,8 +74,8 @@ def _rows(nights: pd.DataFrame, week: bool) -> pd.DataFrame:
     known = nights[nights["nights"] > 0]
     return known.assign(
         date=base.iso(known["date"]),
-        bed_at=[spoken.clock(at) for at in known["bed_at"]],
-        wake_at=[spoken.clock(at) for at in known["wake_at"]],
+        bed_at=[words.clock(at) for at in known["bed_at"]],
+        wake_at=[words.clock(at) for at in known["wake_at"]],
     )[["date", "bed_at", "wake_at", "lasted", "asleep"]].set_axis(
         [
             "Week from" if week else "Day of waking",
@@ -86,12 +90,13 @@ def _rows(nights: pd.DataFrame, week: bool) -> pd.DataFrame:
 
 def _said(gold: Gold, view: View, usual: Mapping[str, Any]) -> str:
     n = int(usual["nights"])
-    window, counted = f"from {spoken.clock(usual['bed'])} to {spoken.clock(usual['wake'])}", words.count(n, "night")
+    window, counted = f"from {words.clock(usual['bed'])} to {words.clock(usual['wake'])}", words.count(n, "night")
     if n < _LEAST:
         return f"Sleep {window} ({counted}): too few to tell what is usual."
     said = f"Sleep usually runs {window} (medians of {counted})"
     if n >= 10:
-        said += f"; 8 of 10 nights begin between {spoken.clock(usual['bed_early'])} and {spoken.clock(usual['bed_late'])}"
+        early, late = words.clock(usual["bed_early"]), words.clock(usual["bed_late"])
+        said += f"; 8 of 10 nights begin {f'between {early} and {late}' if early != late else f'at {early}'}"
     return f"{said}.{_free_days(gold, view)}"
 
 
@@ -109,7 +114,7 @@ def _free_days(gold: Gold, view: View) -> str:
     )["later"]
     if later is None or not abs(later) >= 0.5:
         return ""
-    return f" On weekends its middle is {spoken.span(later)} {'later' if later > 0 else 'earlier'}."
+    return f" On weekends its middle is {words.span(later)} {'later' if later > 0 else 'earlier'} (by whole months)."
 
 
 def _chart(nights: pd.DataFrame, view: View, usual: Mapping[str, Any], said: str) -> Any:
@@ -129,7 +134,7 @@ def _chart(nights: pd.DataFrame, view: View, usual: Mapping[str, Any], said: str
     if usual["nights"] >= _LEAST:
         rules = alt.Chart(alt.InlineData(values=[{"at": float(usual["bed"])}, {"at": float(usual["wake"])}]))
         typical = [rules.mark_rule(strokeDash=[4, 3], color=theme.GREY).encode(y=lane.y("at:Q"))]
-        entries.append((f"Usual: {spoken.clock(usual['bed'])} to {spoken.clock(usual['wake'])}", theme.GREY, DASHES))
+        entries.append((f"Usual: {words.clock(usual['bed'])} to {words.clock(usual['wake'])}", theme.GREY, DASHES))
     return base.finished(
         [
             base.heading(lane, "Time on the clock"),
@@ -151,16 +156,16 @@ _CLOCK = "pad(floor((datum.value + 720) % 1440 / 60), 2, '0', 'left') + ':00'"
 def _worded(nights: pd.DataFrame, week: bool) -> pd.DataFrame:
     def said(row: Any) -> str:
         day = ("Week from " if week else "") + words.on(row.date)
-        return f"{day}: {spoken.clock(row.bed_at)}–{spoken.clock(row.wake_at)}" if row.nights else f"{day}: no sleep recorded"
+        return f"{day}: {words.clock(row.bed_at)}–{words.clock(row.wake_at)}" if row.nights else f"{day}: no sleep recorded"
 
     def length(row: Any) -> str:
         if not row.nights:
             return "–"
         changed = not week and abs(row.wake_at - row.bed_at - row.lasted) > 30
-        return spoken.span(row.lasted) + (" (the clocks changed)" if changed else "")
+        return words.span(row.lasted) + (" (the clocks changed)" if changed else "")
 
     def at(value: float) -> str:
-        return spoken.clock(value) if value == value else "–"  # noqa: PLR0124  # nan
+        return words.clock(value) if value == value else "–"  # noqa: PLR0124  # nan
 
     return nights[["bed_at", "wake_at"]].assign(
         date=base.iso(nights["date"]),

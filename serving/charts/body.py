@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serving.charts import base, days, marks, spoken, theme, words
+from serving.charts import base, days, marks, theme, words
 from serving.charts.legend import DIAMOND, DOT, LINE, legend
 from serving.charts.panel import Panel
 
@@ -81,15 +81,15 @@ def _said(gold: Gold, view: View, measure: _Measure) -> str:
     n = int(now["n"])
 
     def figure(value: float) -> str:
-        return f"{spoken.figure(value, 1)} {measure.unit}"
+        return f"{words.figure(value, 1)} {measure.unit}"
 
     latest = f"Latest {figure(now['latest'])} on {words.on(now['latest_on'])}"
     if n == 1:
         return f"{latest}, the only day with one in this range."
-    said = f"{latest}; average {figure(now['mean'])} on {spoken.of(n, view.days)}"
+    said = f"{latest}; average {figure(now['mean'])} on {words.of(n, view.days)}"
     if view.preset != "all" and min(n, earlier["n"]) >= days.LEAST_TO_COMPARE:
-        said += f", {spoken.changed(now['mean'], earlier['mean'], view.days, digits=1)}"
-    return f"{said}; between {spoken.figure(now['lowest'], 1)} and {figure(now['highest'])}."
+        said += f", {words.changed(now['mean'], earlier['mean'], view.days, digits=1)}"
+    return f"{said}; between {words.figure(now['lowest'], 1)} and {figure(now['highest'])}."
 
 
 def _chart(told: pd.DataFrame, view: View, measure: _Measure, said: str) -> Any:
@@ -128,7 +128,7 @@ def _chart(told: pd.DataFrame, view: View, measure: _Measure, said: str) -> Any:
 def _worded(told: pd.DataFrame, measure: _Measure, week: bool) -> pd.DataFrame:
     def said(row: Any) -> str:
         day = ("Week from " if week else "") + words.on(row.date)
-        return f"{day}: {spoken.figure(row.value, 1)} {measure.unit}" if row.n else f"{day}: no {measure.within}"
+        return f"{day}: {words.figure(row.value, 1)} {measure.unit}" if row.n else f"{day}: no {measure.within}"
 
     return (
         told[["value", "trend"]]
@@ -137,8 +137,8 @@ def _worded(told: pd.DataFrame, measure: _Measure, week: bool) -> pd.DataFrame:
             date=base.iso(told["date"]),
             called=[words.on(day) for day in told["date"]],
             spoken=[said(row) for row in told.itertuples()],
-            value_said=spoken.column(told["value"], 1),
-            trend_said=spoken.column(told["trend"], 1),
+            value_said=words.column(told["value"], 1),
+            trend_said=words.column(told["trend"], 1),
         )
     )
 

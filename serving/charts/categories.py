@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from serving.charts import base, theme, words
@@ -11,6 +12,7 @@ from serving.charts.pressure import LEAST, readings_of
 from serving.charts.schemes import SCHEMES, steps
 
 if TYPE_CHECKING:
+    import altair as alt
     import pandas as pd
 
     from serving.gold import Gold
@@ -63,11 +65,28 @@ def _drawn(rows: pd.DataFrame, scheme: str, sentence: str) -> Any:
     import altair as alt
     import pandas as pd
 
-    looks = [step.look for step in steps(scheme)]
     months = pd.date_range(rows["month"].min(), rows["month"].max(), freq="MS")
     totals = rows.groupby("month")["readings"].sum().reindex(months, fill_value=0)
+    data = _worded(rows, totals)
+    lane = base.Lane(_TOP, _HEIGHT - _TOP, 0, 1)
+    x = alt.X(
+        "month:O",
+        scale=alt.Scale(domain=base.iso(months.to_series()).to_list(), paddingInner=0.2, paddingOuter=0.1),
+        axis=alt.Axis(title=None, labelAngle=0, labelExpr="utcFormat(toDate(datum.value), '%b %Y')", labelOverlap="greedy"),
+    )
+    layers: list[Any] = [_bars(data, x, lane, [step.look for step in steps(scheme)], outlined=len(months) <= 36)]
+    if len(months) <= _MONTHS_WITH_NUMBERS:
+        layers += _numbers(data, x, lane, totals)
+    chart = alt.layer(*layers).resolve_scale(y="independent").properties(height=_HEIGHT, width="container")
+    return theme.dressed(chart, sentence)
+
+
+def _worded(rows: pd.DataFrame, totals: pd.Series) -> pd.DataFrame:
+    """The shares as the chart takes them, with what its tooltips and its bars say."""
+    import pandas as pd
+
     percents = [f"{words.half_up(100 * share)}%" for share in rows["share"]]
-    data = pd.DataFrame(
+    return pd.DataFrame(
         {
             "month": base.iso(rows["month"]),
             "category": [theme.look(name).label for name in rows["category"]],
@@ -80,50 +99,39 @@ def _drawn(rows: pd.DataFrame, scheme: str, sentence: str) -> Any:
             "inside": [text if share >= _SHARE_WITH_NUMBER else "" for text, share in zip(percents, rows["share"], strict=True)],
         }
     )
-    x = alt.X(
-        "month:O",
-        scale=alt.Scale(domain=base.iso(months.to_series()).to_list(), paddingInner=0.2, paddingOuter=0.1),
-        axis=alt.Axis(title=None, labelAngle=0, labelExpr="utcFormat(toDate(datum.value), '%b %Y')", labelOverlap="greedy"),
+
+
+def _bars(data: pd.DataFrame, x: alt.X, lane: base.Lane, looks: Sequence[theme.Look], *, outlined: bool) -> Any:
+    import altair as alt
+
+    axis = alt.Axis(title=None, format=".0%", tickCount=4, orient="left")
+    colors = alt.Scale(domain=[look.label for look in looks], range=[look.color for look in looks])
+    bars = alt.Chart(data).mark_bar(stroke=theme.GREY, strokeWidth=0.7 if outlined else 0)
+    return bars.encode(
+        x=x,
+        y=alt.Y("share:Q", stack="zero", scale=lane.scale(), axis=axis),
+        color=alt.Color("category:N", scale=colors, legend=alt.Legend(columns=3, symbolStrokeColor=theme.GREY)),
+        order=alt.Order("position:Q"),
+        tooltip=[
+            alt.Tooltip("when:N", title="Month"),
+            alt.Tooltip("category:N", title="Category"),
+            alt.Tooltip("percent:N", title="Share"),
+            alt.Tooltip("readings:Q", title="Readings"),
+            alt.Tooltip("all:Q", title="Readings of the month"),
+        ],
     )
-    lane = base.Lane(_TOP, _HEIGHT - _TOP, 0, 1)
-    bars = (
-        alt.Chart(data)
-        .mark_bar(stroke=theme.GREY, strokeWidth=0.7 if len(months) <= 36 else 0)
-        .encode(
-            x=x,
-            y=alt.Y(
-                "share:Q", stack="zero", scale=lane.scale(), axis=alt.Axis(title=None, format=".0%", tickCount=4, orient="left")
-            ),
-            color=alt.Color(
-                "category:N",
-                scale=alt.Scale(domain=[look.label for look in looks], range=[look.color for look in looks]),
-                legend=alt.Legend(columns=3, symbolStrokeColor=theme.GREY),
-            ),
-            order=alt.Order("position:Q"),
-            tooltip=[
-                alt.Tooltip("when:N", title="Month"),
-                alt.Tooltip("category:N", title="Category"),
-                alt.Tooltip("percent:N", title="Share"),
-                alt.Tooltip("readings:Q", title="Readings"),
-                alt.Tooltip("all:Q", title="Readings of the month"),
-            ],
-        )
-    )
-    layers: list[Any] = [bars]
-    if len(months) <= _MONTHS_WITH_NUMBERS:
-        numbers = pd.DataFrame({"month": base.iso(months.to_series()).to_list(), "n": [f"n={n}" for n in totals]})
-        text = alt.Chart(numbers).mark_text(baseline="bottom", fontSize=10.5)
-        layers.append(
-            text.encode(
-                x=x, y=base.fixed(alt.YValue, _TOP - 5), text=alt.Text("n:N"), color=base.fixed(alt.ColorValue, theme.INK)
-            )
-        )
-        inside = alt.Chart(data).mark_text(fontSize=10.5, color="#111111")
-        middle = alt.Y("share:Q", stack="zero", scale=lane.scale(), axis=None, bandPosition=0.5)
-        layers.append(
-            inside.encode(
-                x=x, y=middle, order=alt.Order("position:Q"), detail=alt.Detail("category:N"), text=alt.Text("inside:N")
-            )
-        )
-    chart = alt.layer(*layers).resolve_scale(y="independent").properties(height=_HEIGHT, width="container")
-    return theme.dressed(chart, sentence)
+
+
+def _numbers(data: pd.DataFrame, x: alt.X, lane: base.Lane, totals: pd.Series) -> list[Any]:
+    """How many readings a month has, above its bar; the shares that have room, inside."""
+    import altair as alt
+    import pandas as pd
+
+    numbers = pd.DataFrame({"month": base.iso(totals.index.to_series()).to_list(), "n": [f"n={n}" for n in totals]})
+    above = alt.Chart(numbers).mark_text(baseline="bottom", fontSize=10.5)
+    inside = alt.Chart(data).mark_text(fontSize=10.5, color="#111111")
+    middle = alt.Y("share:Q", stack="zero", scale=lane.scale(), axis=None, bandPosition=0.5)
+    return [
+        above.encode(x=x, y=base.fixed(alt.YValue, _TOP - 5), text=alt.Text("n:N"), color=base.fixed(alt.ColorValue, theme.INK)),
+        inside.encode(x=x, y=middle, order=alt.Order("position:Q"), detail=alt.Detail("category:N"), text=alt.Text("inside:N")),
+    ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serving.charts import base, days, spoken, theme, words
+from serving.charts import base, days, theme, words
 from serving.charts.metrics import named, scale
 from serving.charts.panel import Panel
-from serving.charts.student import t_975
+from serving.charts.student import Z_975, t_975
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,9 @@ WITH pairs AS (
            rank() OVER (ORDER BY y) + count(*) OVER (PARTITION BY y) / 2.0 AS y_rank
     FROM pairs
 )
-SELECT count(*) AS n, corr(x, y) AS r, corr(x_rank, y_rank) AS spearman, regr_slope(y, x) AS slope, regr_intercept(y, x) AS intercept,
+SELECT count(*) AS n, CASE WHEN min(x) < max(x) AND min(y) < max(y) THEN greatest(least(corr(x, y), 1), -1) END AS r,
+       greatest(least(corr(x_rank, y_rank), 1), -1) AS spearman,
+       regr_slope(y, x) AS slope, regr_intercept(y, x) AS intercept,
        min(x) AS lowest, max(x) AS highest, avg(x) AS mean, regr_sxx(y, x) AS sxx, regr_syy(y, x) AS syy
 FROM ranks
 """
@@ -102,7 +104,7 @@ def panel(gold: Gold, view: View, name: str = "sleep_systolic_morning") -> Panel
         return Panel(
             key, pairing.title, "", None, rows, f"No day in this range has both {x.within} and {y.within}. Choose a longer range."
         )
-    said = _said(pairing, found) + spoken.of_all_sources(view)
+    said = _said(pairing, found) + words.of_all_sources(view)
     return Panel(key, pairing.title, said, _chart(pairing, points, found, said), rows, day=True)
 
 
@@ -115,8 +117,8 @@ def _said(pairing: Pairing, found: Mapping[str, Any]) -> str:
         return f"One of the two figures is the same on all {n} days, so nothing can be said of how they go together."
     low, high = fisher(found["r"], n)
     numbers = (
-        f"r = {spoken.figure(found['r'], 2)} (95 % CI {spoken.figure(low, 2)} to {spoken.figure(high, 2)}), "
-        f"by ranks (Spearman) {spoken.figure(found['spearman'], 2)}"
+        f"r = {words.figure(found['r'], 2)} (95 % CI {words.figure(low, 2)} to {words.figure(high, 2)}), "
+        f"by ranks (Spearman) {words.figure(found['spearman'], 2)}"
     )
     if low <= 0 <= high:
         return f"No clear link between {x.within} and {pairing.result} over {n} days: {numbers}."
@@ -126,10 +128,10 @@ def _said(pairing: Pairing, found: Mapping[str, Any]) -> str:
     step, per = (
         (1000, "1,000 steps")
         if pairing.x == "steps"
-        else (1, {"hours": "hour", "%": "percent", "beats/min": "beat/min"}.get(x.unit, x.unit))
+        else (1, {"hours": "hour", "%": "percentage point", "beats/min": "beat/min"}.get(x.unit, x.unit))
     )
     change = abs(found["slope"]) * step
-    by = spoken.span(change * 60) if pairing.y == "total_duration" else f"{spoken.figure(change, 1)} {y.unit}"
+    by = words.span(change * 60) if pairing.y == "total_duration" else f"{words.figure(change, 1)} {y.unit}"
     return (
         f"{pairing.more.capitalize()} went {strength} with {direction} {pairing.result}: {by} per {per} over {n} days; {numbers}. "
         "A link is no proof of cause."
@@ -142,7 +144,7 @@ def fisher(r: float, n: int) -> tuple[float, float]:
 
     if abs(r) >= 1:
         return r, r
-    middle, half = math.atanh(r), 1.959963984540054 / math.sqrt(n - 3)
+    middle, half = math.atanh(r), Z_975 / math.sqrt(n - 3)
     return math.tanh(middle - half), math.tanh(middle + half)
 
 

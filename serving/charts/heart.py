@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from serving.charts import base, days, marks, spoken, theme, words
+from serving.charts import base, days, marks, theme, words
 from serving.charts.legend import BAND, DIAMOND, LINE, legend
 from serving.charts.panel import Panel
 
@@ -67,9 +67,9 @@ def _said(gold: Gold, view: View) -> str:
         return f"No heart rate through the day in this range.{resting}"
     known = [(now[name], name) for name in ("low", "high") if now[name] == now[name]]  # nan
     ends = "; " + ", ".join(f"{name}est {words.whole(value)}" for value, name in known) if known else ""
-    said = f"Average {words.whole(now['mean'])} beats/min on {spoken.of(int(now['worn']), view.days)}"
+    said = f"Average {words.whole(now['mean'])} beats/min on {words.of(int(now['worn']), view.days)}"
     if view.preset != "all" and min(now["worn"], earlier["worn"]) >= days.LEAST_TO_COMPARE:
-        said += f", {spoken.changed(now['mean'], earlier['mean'], view.days)}"
+        said += f", {words.changed(now['mean'], earlier['mean'], view.days)}"
     return f"{said}{ends}.{resting}"
 
 
@@ -89,7 +89,8 @@ def _hours(gold: Gold, view: View) -> pd.DataFrame:
             SELECT unnest(generate_series($first::TIMESTAMP, $last::TIMESTAMP + INTERVAL 23 HOUR, INTERVAL 1 HOUR)) AS hour
         ), told AS (
             SELECT hour, sum(mean * samples) / sum(samples) AS mean, min(min) AS low, max(max) AS high
-            FROM heart_rate_hourly WHERE date BETWEEN $first AND $last AND source = coalesce(nullif($source, ''), source)
+            FROM heart_rate_hourly
+            WHERE date BETWEEN $first AND $last AND CASE WHEN $source = '' THEN used ELSE source = $source END
             GROUP BY hour
         )
         SELECT calendar.hour, mean, low, high FROM calendar LEFT JOIN told USING (hour) ORDER BY calendar.hour
@@ -187,8 +188,8 @@ def _worded(told: pd.DataFrame, week: bool) -> pd.DataFrame:
         date=base.iso(told["date"]),
         called=[words.on(day) for day in told["date"]],
         spoken=[said(row) for row in told.itertuples()],
-        mean_said=spoken.column(told["mean"], missing="no heart rate"),
-        resting_said=spoken.column(told["resting"]),
+        mean_said=words.column(told["mean"], missing="no heart rate"),
+        resting_said=words.column(told["resting"]),
         lowest_to_highest=_spans(told["low"], told["high"]),
         usual=_spans(told["baseline_low"], told["baseline_high"]),
     )
@@ -196,7 +197,7 @@ def _worded(told: pd.DataFrame, week: bool) -> pd.DataFrame:
 
 def _spans(low: pd.Series, high: pd.Series) -> list[str]:
     return [
-        f"{one}–{other}" if "–" not in (one, other) else "–" for one, other in zip(*map(spoken.column, (low, high)), strict=True)
+        f"{one}–{other}" if "–" not in (one, other) else "–" for one, other in zip(*map(words.column, (low, high)), strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from serving.charts import base, spoken, theme, words
+from serving.charts import base, theme, words
 from serving.charts.legend import DASHES, DOT, LINE, legend
 from serving.charts.metrics import METRICS as NAMED
 from serving.charts.metrics import Named, named, scale
@@ -63,7 +63,7 @@ def panel(gold: Gold, view: View, metric: str = "systolic", window_days: int = 3
     if around["value"].notna().sum() == 0:
         nothing = f"No {named(metric).within} within {window_days} days of {words.on(day)}. Choose another metric or window."
         return Panel("medication", title, "", None, rows, nothing)
-    said = _said(one, named(metric), metric, label) + spoken.of_all_sources(view)
+    said = _said(one, named(metric), metric, label) + words.of_all_sources(view)
     return Panel("medication", title, said, _chart(around, one, metric, day, label, said), rows, day=True)
 
 
@@ -130,8 +130,8 @@ def _said(one: Mapping[str, Any], of: Named, metric: str, label: str) -> str:
 
     def amount(value: float, *, unit: bool = True) -> str:
         if sleep:
-            return spoken.span(value)
-        return spoken.figure(abs(value), of.digits) + (f" {of.unit}" if unit else "")
+            return words.span(value)
+        return words.figure(abs(value), of.digits) + (f" {of.unit}" if unit else "")
 
     low, high = one["ci_low"], one["ci_high"]
     word = up if one["difference"] > 0 else down
@@ -144,8 +144,11 @@ def _said(one: Mapping[str, Any], of: Named, metric: str, label: str) -> str:
         clear = ""
     effect = one["effect_size"]
     size = "large" if abs(effect) >= 0.8 else "medium" if abs(effect) >= 0.5 else "small" if abs(effect) >= 0.2 else "very small"
-    g = f"Hedges' g {spoken.figure(effect, 1)} ({spoken.figure(one['effect_low'], 1)} to {spoken.figure(one['effect_high'], 1)}), {size}"
-    return f"After “{label}” {of.within} was {amount(one['difference'])} {word} (95 % CI {interval}; {counted}; {g}).{clear} {_NO_PROOF}"
+    g = f"Hedges' g {words.figure(effect, 1)} ({words.figure(one['effect_low'], 1)} to {words.figure(one['effect_high'], 1)}), {size}"
+    change = f"{amount(one['difference'])} {word}"
+    if not any(digit in change for digit in "123456789"):
+        change = "the same"
+    return f"After “{label}” {of.within} was {change} (95 % CI {interval}; {counted}; {g}).{clear} {_NO_PROOF}"
 
 
 def _around(gold: Gold, metric: str, day: date, window_days: int) -> pd.DataFrame:
@@ -187,9 +190,7 @@ def _chart(around: pd.DataFrame, one: Mapping[str, Any], metric: str, day: date,
     def entry(words_of_side: str, mean: float) -> str:
         if mean != mean:  # noqa: PLR0124  # nan
             return f"{words_of_side}: no day"
-        return (
-            f"{words_of_side}: mean {spoken.span(mean) if metric == 'total_duration' else spoken.figure(mean / per, of.digits)}"
-        )
+        return f"{words_of_side}: mean {words.span(mean) if metric == 'total_duration' else words.figure(mean / per, of.digits)}"
 
     return base.finished(
         [
@@ -222,7 +223,7 @@ def _worded(around: pd.DataFrame, of: Named, metric: str) -> pd.DataFrame:
     def said(value: float) -> str:
         if value != value:  # noqa: PLR0124  # nan
             return "no reading"
-        return spoken.span(value * 60) if metric == "total_duration" else f"{spoken.figure(value, of.digits)} {of.unit}"
+        return words.span(value * 60) if metric == "total_duration" else f"{words.figure(value, of.digits)} {of.unit}"
 
     told = [said(value) for value in around["value"]]
     named_days = [words.on(day) for day in around["date"]]

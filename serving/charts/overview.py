@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serving.charts import base, spoken, theme, words
+from serving.charts import base, theme, words
 from serving.charts.days import calendar, clipped, step_of, summary
 from serving.charts.panel import Panel
 from serving.charts.pressure import average
@@ -81,7 +81,7 @@ def _said(gold: Gold, view: View) -> str:
     if words.known(means["hr"]):
         others.append(f"resting heart rate {words.whole(means['hr'])}")
     if words.known(means["sleep"]):
-        others.append(f"{spoken.span(means['sleep'])} of sleep a night")
+        others.append(f"{words.span(means['sleep'])} of sleep a night")
     if words.known(means["steps"]):
         others.append(f"{words.whole(means['steps'])} steps a day")
     first = pressure_said(gold, view) if average(gold, view) else ""
@@ -102,7 +102,7 @@ def _texts(rows: pd.DataFrame, step: str) -> pd.DataFrame:
         " · ".join(part for part in (_number("mean", mean), _number("resting", resting)) if part) or "no data"
         for mean, resting in zip(seen["avg_hr"], seen["resting_hr"], strict=True)
     ]
-    texts["sleep_text"] = [spoken.span(m) if words.known(m) else "no data" for m in seen["sleep"]]
+    texts["sleep_text"] = [words.span(m) if words.known(m) else "no data" for m in seen["sleep"]]
     texts["steps_text"] = [words.shown(n, "no data") for n in seen["steps"]]
     kept = ["systolic", "diastolic", "avg_hr", "resting_hr", "hours", "steps"]
     return seen[kept].astype(float).round(2).assign(date=base.iso(seen["date"]), **texts)

@@ -52,9 +52,9 @@ def panel(gold: Gold, view: View) -> Panel:
 
 
 def _said(means: pd.DataFrame) -> str:
-    """`Morning 128/80, evening 121/76: mornings are 7 higher (62 and 58 readings).`"""
+    """`Morning 128/80, evening 121/76: systolic 7 higher in the morning (62 and 58 readings).`"""
     told: dict[str, Any] = {part: means.loc[part] for part in _PARTS if part in means.index}
-    pairs = {part: f"{words.half_up(row['systolic'])}/{words.half_up(row['diastolic'])}" for part, row in told.items()}
+    pairs = {part: words.pair(row["systolic"], row["diastolic"]) for part, row in told.items()}
     if len(told) == 1:
         ((part, pair),) = pairs.items()
         other = "evening" if part == "morning" else "morning"
@@ -65,7 +65,11 @@ def _said(means: pd.DataFrame) -> str:
         return f"{begin}: {counts[0]} and {words.count(counts[1], 'reading')} only, too few to compare."
     morning, evening = (words.half_up(told[part]["systolic"]) for part in _PARTS)
     difference = morning - evening  # of the figures shown, so that it adds up for a reader
-    which = f"mornings are {abs(difference)} {'higher' if difference > 0 else 'lower'}" if difference else "no difference"
+    which = (
+        f"systolic {abs(difference)} {'higher' if difference > 0 else 'lower'} in the morning"
+        if difference
+        else "systolic the same"
+    )
     return f"{begin}: {which} ({words.whole(counts[0])} and {words.count(counts[1], 'reading')})."
 
 
@@ -96,8 +100,7 @@ def _drawn(rows: pd.DataFrame, means: pd.DataFrame, view: View, sentence: str) -
         of = rows[rows["part"] == part].set_index("date").reindex(every)
         pairs = zip(of["systolic"], of["diastolic"], of["readings"], strict=True)
         data[f"{part}_text"] = [
-            f"{words.half_up(s)}/{words.half_up(d)} ({words.count(int(n), 'reading')})" if words.known(s) else "no reading"
-            for s, d, n in pairs
+            f"{words.pair(s, d)} ({words.count(int(n), 'reading')})" if words.known(s) else "no reading" for s, d, n in pairs
         ]
         for component in _COMPONENTS:
             data[f"{part}_{component}"] = of[component].round(2).to_numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.charts.days import summary
-from serving.charts.words import compared, count, half_up
+from serving.charts.words import changed, count, pair
 
 if TYPE_CHECKING:
     from serving.gold import Gold
@@ -26,7 +26,7 @@ class Average(NamedTuple):
     @property
     def pair(self) -> str:
         """`124/79`."""
-        return f"{half_up(self.systolic)}/{half_up(self.diastolic)}"
+        return pair(self.systolic, self.diastolic)
 
 
 def readings_of(view: View) -> tuple[str, dict[str, object]]:
@@ -72,5 +72,5 @@ def said(gold: Gold, view: View) -> str:
     past = None if view.preset == "all" else average(gold, view, before=True)
     change = ""
     if past is not None and past.readings >= LEAST:
-        change = f", {compared(now.systolic - past.systolic, view.days)}"
+        change = f", {changed(now.systolic, past.systolic, view.days)}"
     return f"Average {now.pair} over {count(view.days, 'day')}{change} ({count(now.readings, 'reading')} on {count(now.days, 'day')})."

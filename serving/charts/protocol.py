@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from config.home_protocols import PRESETS
 from serving.charts import base, theme, words
 from serving.charts.days import clipped
 from serving.charts.panel import Panel
@@ -17,19 +19,19 @@ if TYPE_CHECKING:
 
 NAME, TITLE = "protocol", "Measuring weeks"
 PROTOCOLS = {
-    "esh_2021": ("ESH 2021", "esc_2024_home"),
-    "esc_2024": ("ESC 2024", "esc_2024_home"),
-    "chep_2017": ("CHEP 2017", "esc_2024_home"),
-    "aha_2020": ("AHA/AMA 2020", "aha_2017"),
-    "jabfm": ("JABFM variant", "esc_2024_home"),
+    "esh_2021": "ESH 2021",
+    "esc_2024": "ESC 2024",
+    "chep_2017": "CHEP 2017",
+    "aha_2020": "AHA/AMA 2020",
+    "jabfm": "JABFM variant",
 }
-"""Protocol → its name in words, and the scheme its average is held against."""
+"""Protocol → its name for people."""
 REASONS = {
     "too_few_days": "readings on too few days",
     "too_few_days_with_morning_and_evening": "too few days with both a morning and an evening reading",
     "too_few_readings": "too few readings",
 }
-"""Why a week is not complete."""
+"""Why a week is not complete, in words that follow a colon."""
 _TOP, _GAP = 40, 34
 _HEIGHTS = {"systolic": 120, "diastolic": 110}
 
@@ -45,9 +47,11 @@ def panel(gold: Gold, view: View) -> Panel:
         {"first": view.first, "last": view.last},
     )
     if rows.empty:
-        sentence = words.nothing(gold, chosen, "measuring week", "coalesce(systolic_morning, systolic_evening)")
+        sentence = words.nothing(
+            gold, replace(chosen, source=""), "measuring week", "coalesce(systolic_morning, systolic_evening)"
+        )
         return Panel(NAME, TITLE, "", None, _readable(rows), sentence)
-    sentence = _said(rows)
+    sentence = _said(rows) + words.of_all_sources(view)
     return Panel(NAME, TITLE, sentence, _drawn(rows, sentence), _readable(rows))
 
 
@@ -63,15 +67,11 @@ def _said(rows: pd.DataFrame) -> str:
             f"{only}{': ' if len(rows) == 1 else ', most often for '}{why}. Measure for 7 days, morning and evening, twice each."
         )
     newest = complete.iloc[-1]
-    pair = f"{words.half_up(newest['systolic'])}/{words.half_up(newest['diastolic'])}"
+    pair = words.pair(newest["systolic"], newest["diastolic"])
     counts = f"{words.count(int(newest['n_readings']), 'reading')} on {words.count(int(newest['n_days']), 'day')}"
-    span = words.between(newest["start"].date(), newest["end"].date()).removeprefix("between ").replace(" and ", " to ")
+    span = words.through(newest["start"].date(), newest["end"].date())
     share = f"{len(complete)} of {words.count(len(rows), 'week')} {'is' if len(complete) == 1 else 'are'} complete"
-    return f"The newest complete week, {span}, averages {pair} ({counts}, {_protocol(newest['protocol'])[0]}). {share}."
-
-
-def _protocol(name: str) -> tuple[str, str]:
-    return PROTOCOLS.get(name, (name, "esc_2024_home"))
+    return f"The newest complete week, {span}, averages {pair} ({counts}, {PROTOCOLS[newest['protocol']]}). {share}."
 
 
 def _readable(rows: pd.DataFrame) -> pd.DataFrame:
@@ -98,7 +98,7 @@ def _readable(rows: pd.DataFrame) -> pd.DataFrame:
             "Days with morning and evening": rows["n_full_days"],
             "Category": [theme.look(name).label if isinstance(name, str) else "" for name in rows["category"]],
             "Why not complete": [REASONS.get(code, code) if isinstance(code, str) else "" for code in rows["reason"]],
-            "Protocol": [_protocol(name)[0] for name in rows["protocol"]],
+            "Protocol": [PROTOCOLS[name] for name in rows["protocol"]],
         }
     )
     return base.plain(table)
@@ -109,7 +109,7 @@ def _drawn(rows: pd.DataFrame, sentence: str) -> Any:
     import pandas as pd
 
     first, last = rows["start"].min().date(), rows["end"].max().date()
-    scheme = _protocol(rows["protocol"].iloc[0])[1]
+    scheme = PRESETS[rows["protocol"].iloc[0]].scheme
     readable = _readable(rows)
     data = pd.DataFrame(
         {

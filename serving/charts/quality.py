@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from config.sources import SOURCES
-from serving.charts import base, days, reasons, spoken, theme, words
+from serving.charts import base, days, reasons, theme, words
 from serving.charts.metrics import METRICS
 from serving.charts.panel import Panel
 
@@ -227,7 +226,7 @@ def freshness(gold: Gold, view: View) -> Panel:
 
 
 def _feed(source: str, kind: str) -> str:
-    title = SOURCES[source].title if source in SOURCES else source
+    title = words.source_title(source)
     what = kind.replace("_", " ")
     return title if what in title.lower() else f"{title}: {what}"
 
@@ -247,7 +246,8 @@ def _fresh(gold: Gold, found: pd.DataFrame) -> str:
         return f"{'All sources reach' if len(found) > 1 else 'The source reaches'} the end of the data, {end}."
     worst = late.to_dict("records")[0]
     fresh = len(found) - len(late)
-    said = f"{spoken.of(fresh, len(found), 'feed')} reach the end of the data, {end}. " if fresh else ""
+    reach = f"{words.of(fresh, len(found), 'feed')} {'reaches' if fresh == 1 else 'reach'}"
+    said = f"{reach} the end of the data, {end}. " if fresh else ""
     return f"{said}Furthest behind: {worst['name']}, {worst['last']}."
 
 

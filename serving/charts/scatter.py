@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.charts import base, theme, words
 from serving.charts.days import clipped
 from serving.charts.panel import Panel
 from serving.charts.pressure import readings_of
-from serving.charts.schemes import rectangles, steps
+from serving.charts.schemes import SCHEMES, rectangles, steps
 
 if TYPE_CHECKING:
+    import altair as alt
     import pandas as pd
 
     from serving.gold import Gold
@@ -26,7 +28,7 @@ def panel(gold: Gold, view: View) -> Panel:
     """One point per pair of values, the larger the more readings have it; colour and shape by category."""
     chosen, view = view, clipped(gold, view)
     table, parameters = readings_of(view)
-    column = view.scheme if view.scheme in {"aha_2017", "esc_2024_office", "esc_2024_home"} else "aha_2017"
+    column = view.scheme if view.scheme in SCHEMES else next(iter(SCHEMES))
     rows = _points(gold, table, parameters, column, 1)
     if len(rows) > MOST:
         rows = _points(gold, table, parameters, column, 2)
@@ -67,17 +69,54 @@ def _readable(rows: pd.DataFrame) -> pd.DataFrame:
     return base.plain(labelled.rename(columns=names)[list(names.values())])
 
 
+class _Plane(NamedTuple):
+    """The two axes, mmHg, and the colours that hold in all layers."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    looks: Sequence[theme.Look]
+
+    def across(self, field: str, **more: Any) -> alt.X:
+        import altair as alt
+
+        return alt.X(f"{field}:Q", scale=alt.Scale(domain=list(self.x), nice=False, zero=False, clamp=True), **more)
+
+    def up(self, field: str, **more: Any) -> alt.Y:
+        import altair as alt
+
+        return alt.Y(f"{field}:Q", scale=alt.Scale(domain=list(self.y), nice=False, zero=False, clamp=True), **more)
+
+    def color(self) -> alt.Color:
+        import altair as alt
+
+        found = alt.Scale(domain=[look.label for look in self.looks], range=[look.color for look in self.looks])
+        return alt.Color("label:N", scale=found, legend=None)
+
+    def shape(self) -> alt.Shape:
+        import altair as alt
+
+        found = alt.Scale(domain=[look.label for look in self.looks], range=[look.shape for look in self.looks])
+        return alt.Shape("label:N", scale=found, legend=None)
+
+
 def _drawn(rows: pd.DataFrame, scheme: str, sentence: str) -> Any:
+    import altair as alt
+
+    plane = _Plane(
+        base.span(rows["diastolic"], include=(60, 95)),
+        base.span(rows["systolic"], include=(100, 145)),
+        [step.look for step in steps(scheme)],
+    )
+    layers = [*_areas(plane, scheme), _dots(plane, rows)]
+    return theme.dressed(alt.layer(*layers).properties(height=_HEIGHT, width="container"), sentence)
+
+
+def _areas(plane: _Plane, scheme: str) -> list[Any]:
+    """The areas of the categories as far as they are seen, and their names in the upper left corners."""
     import altair as alt
     import pandas as pd
 
-    low_x, high_x = base.span(rows["diastolic"], include=(60, 95))
-    low_y, high_y = base.span(rows["systolic"], include=(100, 145))
-    x: dict[str, Any] = {"scale": alt.Scale(domain=[low_x, high_x], nice=False, zero=False, clamp=True)}
-    y: dict[str, Any] = {"scale": alt.Scale(domain=[low_y, high_y], nice=False, zero=False, clamp=True)}
-    looks = [step.look for step in steps(scheme)]
-    domain = [look.label for look in looks]
-    color = alt.Color("label:N", scale=alt.Scale(domain=domain, range=[look.color for look in looks]), legend=None)
+    (low_x, high_x), (low_y, high_y) = plane.x, plane.y
     seen = [
         r
         for r in rectangles(scheme)
@@ -92,30 +131,33 @@ def _drawn(rows: pd.DataFrame, scheme: str, sentence: str) -> Any:
             "y2": [min(r.systolic_to, high_y) for r in seen],
         }
     )
-    areas = (
-        alt.Chart(ground)
-        .mark_rect(opacity=0.16)
-        .encode(
-            x=alt.X("x1:Q", title="Diastolic, mmHg", axis=alt.Axis(grid=False, tickCount=6), **x),
-            x2=alt.X2("x2:Q"),
-            y=alt.Y("y1:Q", title="Systolic, mmHg", axis=alt.Axis(grid=False, tickCount=6), **y),
-            y2=alt.Y2("y2:Q"),
-            color=color,
-        )
-    )
-    named = [r for r in seen if r.diastolic_from == 0]
+    areas = alt.Chart(ground).mark_rect(opacity=0.16)
+    leftmost = [r for r in seen if r.diastolic_from == 0]
     corners = pd.DataFrame(
         {
-            "name": [theme.look(r.category).label for r in named],
-            "x": [low_x] * len(named),
-            "y": [min(r.systolic_to, high_y) for r in named],
+            "name": [theme.look(r.category).label for r in leftmost],
+            "x": [low_x] * len(leftmost),
+            "y": [min(r.systolic_to, high_y) for r in leftmost],
         }
     )
-    names = (
-        alt.Chart(corners)
-        .mark_text(align="left", baseline="top", dx=6, dy=5, fontSize=11)
-        .encode(x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y), text=alt.Text("name:N"), color=base.fixed(alt.ColorValue, theme.INK))
-    )
+    names = alt.Chart(corners).mark_text(align="left", baseline="top", dx=6, dy=5, fontSize=11)
+    return [
+        areas.encode(
+            x=plane.across("x1", title="Diastolic, mmHg", axis=alt.Axis(grid=False, tickCount=6)),
+            x2=alt.X2("x2:Q"),
+            y=plane.up("y1", title="Systolic, mmHg", axis=alt.Axis(grid=False, tickCount=6)),
+            y2=alt.Y2("y2:Q"),
+            color=plane.color(),
+        ),
+        names.encode(x=plane.across("x"), y=plane.up("y"), text=alt.Text("name:N"), color=base.fixed(alt.ColorValue, theme.INK)),
+    ]
+
+
+def _dots(plane: _Plane, rows: pd.DataFrame) -> Any:
+    """A point per pair of values; a click chooses its newest day."""
+    import altair as alt
+    import pandas as pd
+
     data = pd.DataFrame(
         {
             "systolic": rows["systolic"],
@@ -124,24 +166,20 @@ def _drawn(rows: pd.DataFrame, scheme: str, sentence: str) -> Any:
             "date": base.iso(rows["date"]),
             "label": [theme.look(name).label for name in rows["category"]],
             "newest": [words.on(stamp.date()) for stamp in rows["date"]],
-            "pair": [f"{words.half_up(s)}/{words.half_up(d)}" for s, d in zip(rows["systolic"], rows["diastolic"], strict=True)],
+            "pair": [words.pair(s, d) for s, d in zip(rows["systolic"], rows["diastolic"], strict=True)],
         }
     )
-    points = (
+    most = max(int(data["readings"].max()), 4)
+    areas = alt.Scale(range=[35, 160] if len(data) <= 300 else [14, 70], domain=[1, most])
+    return (
         alt.Chart(data)
         .mark_point(filled=True, opacity=0.85, stroke=theme.GREY, strokeWidth=1)
         .encode(
-            x=alt.X("diastolic:Q", **x),
-            y=alt.Y("systolic:Q", **y),
-            color=color,
-            shape=alt.Shape("label:N", scale=alt.Scale(domain=domain, range=[look.shape for look in looks]), legend=None),
-            size=alt.Size(
-                "readings:Q",
-                scale=alt.Scale(
-                    range=[35, 160] if len(data) <= 300 else [14, 70], domain=[1, max(int(data["readings"].max()), 4)]
-                ),
-                legend=None,
-            ),
+            x=plane.across("diastolic"),
+            y=plane.up("systolic"),
+            color=plane.color(),
+            shape=plane.shape(),
+            size=alt.Size("readings:Q", scale=areas, legend=None),
             tooltip=[
                 alt.Tooltip("pair:N", title="mmHg"),
                 alt.Tooltip("label:N", title="Category"),
@@ -151,5 +189,3 @@ def _drawn(rows: pd.DataFrame, scheme: str, sentence: str) -> Any:
         )
         .add_params(alt.selection_point(name=base.DAY, on="click", fields=["date"], empty=False))
     )
-    chart = alt.layer(areas, names, points).properties(height=_HEIGHT, width="container")
-    return theme.dressed(chart, sentence)

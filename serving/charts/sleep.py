@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serving.charts import base, days, marks, spoken, theme, words
+from serving.charts import base, days, marks, theme, words
 from serving.charts.legend import BAND, LINE, TRIANGLE, legend
 from serving.charts.panel import Panel
 
@@ -18,14 +18,15 @@ _TITLE = "Sleep"
 _TOP, _HEIGHT = 24, 250
 _COLUMNS = {
     "total": "avg(total_duration)",
-    "deep": "avg(sleep_deep_duration)",
-    "light": "avg(sleep_light_duration)",
-    "rem": "avg(sleep_rem_duration)",
+    "deep": "sum(sleep_deep_duration) / nullif(count(total_duration), 0)",
+    "light": "sum(sleep_light_duration) / nullif(count(total_duration), 0)",
+    "rem": "sum(sleep_rem_duration) / nullif(count(total_duration), 0)",
     "awake": "avg(sleep_awake_duration)",
     "nap": "avg(nap_duration) FILTER (WHERE nap_duration > 0)",
     "efficiency": "avg(sleep_efficiency)",
     "slept": "count(total_duration)",
 }
+"""Stages are per night with sleep, so that with the minutes of no known stage they add up to the whole."""
 _STAGES = (
     ("deep", "Deep", theme.BLUE),
     ("light", "Light", theme.SKY),
@@ -76,17 +77,17 @@ def _said(gold: Gold, view: View, target: int) -> str:
         "nap_days": "count(*) FILTER (WHERE nap_duration > 0)",
     }
     now, earlier = days.summary(gold, view, wanted), days.summary(gold, view, wanted, before=True)
-    goal = f"the target of {spoken.span(target)}"
+    goal = f"the target of {words.span(target)}"
     slept, naps, reached = int(now["slept"]), int(now["nap_days"]), int(now["reached"])
     if slept == 1:
         verdict = "reached" if reached else "not reached"
-        return f"{spoken.span(now['total'])} asleep on {spoken.of(1, view.days)}; {goal} was {verdict}."
-    said = f"Average {spoken.span(now['total'])} asleep on {spoken.of(slept, view.days)}"
+        return f"{words.span(now['total'])} asleep on {words.of(1, view.days)}; {goal} was {verdict}."
+    said = f"Average {words.span(now['total'])} asleep on {words.of(slept, view.days)}"
     if naps:
         said += f" (naps on {words.count(naps, 'day')} included)"
     if view.preset != "all" and min(slept, earlier["slept"]) >= days.LEAST_TO_COMPARE:
-        said += f", {spoken.changed(now['total'], earlier['total'], view.days, minutes=True, more='more less')}"
-    of = f"{spoken.of(reached, slept)} reached" if reached else "no day reached"
+        said += f", {words.changed(now['total'], earlier['total'], view.days, minutes=True, more='more less')}"
+    of = f"{words.of(reached, slept)} reached" if reached else "no day reached"
     return f"{said}; {of} {goal}.{_regular(gold, view)}"
 
 
@@ -104,7 +105,8 @@ def _regular(gold: Gold, view: View) -> str:
     )
     if not found["n"] >= _LEAST_PAIRS:
         return ""
-    return f" Sleep Regularity Index {words.whole(found['sri'])} (100 = asleep and awake at the same times every day)."
+    index = f"Sleep Regularity Index {words.whole(found['sri'])} by whole months"
+    return f" {index} (100 = asleep and awake at the same times every day)."
 
 
 def _chart(told: pd.DataFrame, view: View, target: int, said: str) -> Any:
@@ -130,7 +132,7 @@ def _chart(told: pd.DataFrame, view: View, target: int, said: str) -> Any:
     entries.append(("30-day mean asleep" if week else "7-day mean asleep", theme.VERMILLION, LINE))
     return base.finished(
         [
-            base.heading(lane, f"Hours (dashed: target {spoken.span(target)} asleep)"),
+            base.heading(lane, f"Hours (dashed: target {words.span(target)} asleep)"),
             base.reading(data, lane, "spoken"),
             *bars,
             *base.thresholds(lane, [(target / 60, "")]),
@@ -151,7 +153,7 @@ def _worded(told: pd.DataFrame, week: bool) -> pd.DataFrame:
         day = ("Week from " if week else "") + words.on(row.date)
         if not row.slept:
             return f"{day}: no sleep recorded"
-        return f"{day}: {spoken.span(row.total)} asleep"
+        return f"{day}: {words.span(row.total)} asleep"
 
     slept = told["slept"] > 0
     data = (
@@ -162,8 +164,8 @@ def _worded(told: pd.DataFrame, week: bool) -> pd.DataFrame:
             called=[words.on(day) for day in told["date"]],
             trend=(told["trend"] / 60).round(2),
             spoken=[said(row) for row in told.itertuples()],
-            nap_said=[spoken.span(value) if value > 0 else "–" for value in told["nap"]],
-            efficiency=spoken.column(told["efficiency"]),
+            nap_said=[words.span(value) if value > 0 else "–" for value in told["nap"]],
+            efficiency=words.column(told["efficiency"]),
         )
     )
     height = told["total"] * 0
@@ -171,8 +173,8 @@ def _worded(told: pd.DataFrame, week: bool) -> pd.DataFrame:
         data[f"{stage}_base"] = (height / 60).where(slept).round(3)
         height = height + told[stage].fillna(0)
         data[f"{stage}_top"] = (height / 60).where(slept).round(3)
-        data[stage] = [spoken.span(value) if value >= 0.5 else "–" for value in told[stage]]
-    data["total"] = [spoken.span(value) if value == value else "no sleep recorded" for value in told["total"]]  # noqa: PLR0124
+        data[stage] = [words.span(value) if value >= 0.5 else "–" for value in told[stage]]
+    data["total"] = [words.span(value) if value == value else "no sleep recorded" for value in told["total"]]  # noqa: PLR0124
     return data
 
 

@@ -1,8 +1,8 @@
-"""Confidence intervals of a mean, without a statistics library."""
+"""What 95 % intervals are made of, without a statistics library."""
 
 from __future__ import annotations
 
-_Z = 1.959963984540054
+Z_975 = 1.959963984540054
 """The normal distribution's 97.5th percentile."""
 _FEW = {1: 12.706205, 2: 4.302653, 3: 3.182446}
 
@@ -14,7 +14,7 @@ def t_975(freedom: float) -> float:
     """
     if freedom in _FEW:
         return _FEW[int(freedom)]
-    z, v = _Z, freedom
+    z, v = Z_975, freedom
     return (
         z
         + (z**3 + z) / (4 * v)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serving.charts import days, spoken, theme, words
+from serving.charts import days, theme, words
 from serving.charts.metrics import METRICS as NAMED
 from serving.charts.metrics import Named, named, scale
 from serving.charts.panel import Panel
@@ -77,7 +77,7 @@ def _week(gold: Gold, view: View, metric: str) -> pd.DataFrame:
 
 def _said(week: pd.DataFrame, of: Named, metric: str) -> str:
     def figure(value: float) -> str:
-        return spoken.span(value * 60) if metric == "total_duration" else f"{spoken.figure(value, of.digits)} {of.unit}"
+        return words.span(value * 60) if metric == "total_duration" else f"{words.figure(value, of.digits)} {of.unit}"
 
     n = int(week["n"].sum())
     if len(week) < 7 or week["n"].min() < LEAST:

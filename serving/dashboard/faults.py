@@ -6,8 +6,8 @@ import logging
 import os
 import traceback
 
-_SPEAKING = ("streamlit.error_util", "streamlit.runtime.backend_operation_handler")
-"""Loggers of Streamlit that write whole tracebacks."""
+_SPEAKING = ("streamlit.error_util", "streamlit.runtime.backend_operation_handler", "uvicorn.error", "asyncio")
+"""Loggers around us that write whole tracebacks."""
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -19,10 +19,15 @@ def place(error: BaseException) -> str:
 
 
 def keep_logs_quiet() -> None:
-    """From here on Streamlit's logs hold places instead of tracebacks, and no warning that quotes what a chart says."""
+    """From here on the server's logs hold places instead of tracebacks, no warning that quotes what a chart says, no session's id."""
     for name in _SPEAKING:
         logging.getLogger(name).addFilter(_place_only)
     logging.getLogger("streamlit.elements").setLevel(logging.ERROR)
+    logging.getLogger("streamlit.runtime.websocket_session_manager").addFilter(_grave_only)
+
+
+def _grave_only(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def _place_only(record: logging.LogRecord) -> bool:

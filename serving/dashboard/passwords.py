@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from config.errors import SettingsError, UsageError
 
@@ -30,15 +30,16 @@ def right(password: str, kept: str) -> bool:
 
     Raises SettingsError for a hash that is none.
     """
+    kept = kept.strip()
     try:
         PasswordHasher().verify(kept or _NOBODYS, _normal(password[: LONGEST + 1]))
-    except InvalidHashError:
+    except VerifyMismatchError:
+        return False
+    except (InvalidHashError, VerificationError, UnicodeEncodeError):
         raise SettingsError(
             "DASHBOARD_PASSWORD_HASH is no argon2id hash.",
             "Make one with: python main.py password; in .env put it in single quotes, for its dollar signs.",
         ) from None
-    except VerificationError:
-        return False
     return bool(kept)
 
 

@@ -19,6 +19,7 @@ import streamlit as st
 
 from config.errors import AccessError, PDPError, StoreError
 from config.sealing import key_of
+from scripts.in_force import GOLD, SEALED, in_force
 from scripts.project import Project, open_project
 from serving.dashboard import access, passwords
 from serving.dashboard.access import Opened
@@ -26,7 +27,7 @@ from serving.dashboard.addresses import browser, lane
 from serving.dashboard.downloads import OFFERED, SHELF, Offer
 from serving.dashboard.sessions import Terms
 from serving.dashboard.throttle import Queue, Throttle, Verdict
-from serving.evidence import evidence
+from serving.evidence.cell import evidence
 from serving.gold import Gold, open_file
 from serving.pages.tools import Tools
 
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from config.settings import Settings
-
-SEALED, PLAIN = "gold/gold.sealed", "gold/gold.duckdb"
-_IN_FORCE = """
-SELECT f.path FROM node_state s JOIN attempt_output o ON o.attempt_id = s.attempt_id
-JOIN artifact f ON f.id = o.artifact_id WHERE f.name = ? AND f.removed_at IS NULL
-"""
 
 
 @st.cache_resource
@@ -72,7 +67,7 @@ def come_in() -> Opened | None:
     if not allowed(told, settings.dashboard_allowed_users):
         raise AccessError("This account may not see this data.", "Sign out, then sign in with one that may.")
     issued = told.get("iat")
-    if not isinstance(issued, int | float) or issued > time.time() + 60:
+    if not isinstance(issued, int | float) or not 0 < issued <= time.time() + 60:  # so written, NaN is refused, too
         raise AccessError("The provider does not tell when this sign-in was.", "Sign out, then sign in again.")
     login = f"{told.get('iss')} {told.get('sub')} {issued}"
     if reason := access.sessions().begin(login, _terms(settings), issued):
@@ -81,10 +76,20 @@ def come_in() -> Opened | None:
 
 
 def allowed(told: Mapping[str, Any], users: list[str]) -> bool:
-    """Whether the claims of an id token name somebody on the list: by subject, or by an e-mail address the provider has verified."""
-    listed = {user.strip().casefold() for user in users if user.strip()}
-    email = str(told.get("email") or "").casefold() if told.get("email_verified") in {True, "true"} else ""
-    return str(told.get("sub") or "").casefold() in listed or email in listed
+    """Whether the claims of an id token name somebody on the list: by subject, or by an e-mail address the provider has verified.
+
+    An entry with an @ is an address and never a subject, which some providers let a person choose.
+    """
+    listed = {user.strip() for user in users if user.strip()}
+    addresses = {_address(user) for user in listed if "@" in user}
+    verified = told.get("email_verified")
+    email = _address(str(told.get("email") or "")) if verified is True or verified == "true" else ""
+    return str(told.get("sub") or "") in {user for user in listed if "@" not in user} or email in addresses
+
+
+def _address(text: str) -> str:
+    """Capitals are no difference in ASCII; elsewhere two letters that become one would make two people one."""
+    return text.lower() if text.isascii() else text
 
 
 def _by_password(project: Project, settings: Settings, kept: str) -> None:
@@ -132,7 +137,7 @@ def _opened(project: Project, settings: Settings, login: str, by_provider: bool)
         return not access.sessions().over(login)
 
     gold = Watched(open_gold(project, settings), still_open)
-    checked = partial(_clear_if_over, still_open, login)
+    checked = partial(_clear_if_over, still_open, login, who)
     tools = Tools(
         evidence=partial(_evidence, project, gold),
         lineage=partial(_lineage, checked),
@@ -177,7 +182,7 @@ def open_gold(project: Project, settings: Settings) -> Gold:
         except OSError as error:
             raise StoreError(f"The sealed tables cannot be read: {error.strerror}.", "Run the pipeline again.") from None
         return open_sealed(data, key_of(key))
-    plain = _path(project, PLAIN)
+    plain = _path(project, GOLD)
     if not plain:
         raise StoreError("There are no tables of yours yet.", "Run the pipeline: python main.py")
     return open_file(plain)
@@ -186,8 +191,8 @@ def open_gold(project: Project, settings: Settings) -> Gold:
 def _path(project: Project, name: str) -> str:
     """Of the artifact in force; without a registry, where only sealed tables were brought, the plain name. '' when there is none."""
     with project.pipeline.reading() as registry:
-        found = registry.db.execute(_IN_FORCE, (name,)).fetchone() if registry else None
-    path = os.path.join(project.data_dir, found[0] if found else name)
+        found = in_force(registry, name)
+    path = os.path.join(project.data_dir, found.path if found else name)
     return path if os.path.isfile(path) else ""
 
 
@@ -218,8 +223,8 @@ def _download(
     st.link_button(label, f"/private-download/{SHELF.put(offer)}", icon=":material/download:")
 
 
-def _clear_if_over(still_open: Callable[[], bool], login: str) -> None:
-    """At the top of a fragment, which runs because somebody does something in it."""
-    if not still_open():
+def _clear_if_over(still_open: Callable[[], bool], login: str, who: str) -> None:
+    """At the top of a fragment, which runs because somebody does something in it: the shell is not asked then."""
+    if not still_open() or browser(st.context.cookies) != who:
         st.rerun()
     access.sessions().touch(login)

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from serving.evidence import evidence
+from serving.evidence.cell import evidence
 from serving.gold import Gold, demo
 from serving.pages.tools import Tools
 

@@ -1,4 +1,5 @@
-"""The web server around the pages: a cookie that tells browsers apart, strict headers, the route of private downloads."""
+"""The web server around the pages: a cookie that tells browsers apart, strict headers, the route of private downloads, and no socket
+for pages of other sites."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ import base64
 import hashlib
 import re
 import secrets
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from serving.dashboard.addresses import BROWSER_COOKIE
 from serving.dashboard.downloads import ROUTE, hand_over
@@ -29,7 +30,7 @@ _HEADERS = {
 
 
 class Shield:
-    """ASGI middleware: adds the headers to every answer and the cookie where there is none yet."""
+    """ASGI middleware: adds the headers to every answer and the cookie where there is none yet; keeps other sites off the socket."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -38,15 +39,18 @@ class Shield:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on; what goes back is dressed."""
+        sent = dict(scope["headers"]) if scope["type"] in {"http", "websocket"} else {}
+        if scope["type"] == "websocket" and not _is_ours(sent):
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        sent = dict(scope["headers"])
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 added = list(self._added)
-                if BROWSER_COOKIE not in SimpleCookie(sent.get(b"cookie", b"").decode("latin-1")) and _is_page(message):
+                if _is_page(message) and not _has_cookie(sent):
                     added.append((b"set-cookie", _cookie(_is_encrypted(scope, sent)).encode()))
                 message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
@@ -66,6 +70,17 @@ def routes() -> list[Route]:
     from starlette.routing import Route
 
     return [Route(ROUTE, hand_over, methods=["GET"])]
+
+
+def stay_home() -> None:
+    """From here on Streamlit asks no service elsewhere which address this machine has: it would, to judge a socket."""
+    from streamlit import net_util
+
+    net_util.get_external_ip = _unknown
+
+
+def _unknown() -> str | None:
+    return None
 
 
 def on_error(error: Exception) -> bool:
@@ -90,6 +105,32 @@ def _policy() -> str:
         "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; frame-src data:; "
         "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
     )
+
+
+def _is_ours(headers: dict[bytes, bytes]) -> bool:
+    """Whether a socket is asked for by a page of this very server, of a site in `server.corsAllowedOrigins`, or by no page at all.
+
+    Streamlit's own check would take any page of this machine, whatever its port.
+    """
+    from streamlit import config
+
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    listed = [each.strip() for each in config.get_option("server.corsAllowedOrigins")]
+    return not origin or origin in listed or _place(origin) == headers.get(b"host", b"").decode("latin-1").lower()
+
+
+def _place(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _has_cookie(headers: dict[bytes, bytes]) -> bool:
+    """Read as the pages read it, whatever else the machine's other programs have left in the browser."""
+    from starlette.requests import cookie_parser
+
+    return bool(cookie_parser(headers.get(b"cookie", b"").decode("latin-1")).get(BROWSER_COOKIE))
 
 
 def _is_page(message: Message) -> bool:

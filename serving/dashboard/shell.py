@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.errors import FragmentHandledException
 
-from config.errors import PDPError
+from config.errors import AccessError, PDPError
 from serving.dashboard import access, filters, public
 from serving.dashboard.faults import place
 from serving.pages import PAGES, Entry
@@ -113,6 +113,8 @@ def _told() -> Iterator[None]:
     """What goes wrong is a sentence in the page, and in the log no more than its kind: its text could hold what was measured."""
     try:
         yield
+    except AccessError:  # the session has ended while the page was being drawn: the next run says so
+        st.rerun()
     except PDPError as error:
         st.error(str(error))
     except FragmentHandledException:

@@ -6,11 +6,8 @@ import os
 from typing import NamedTuple
 
 from pipeline.registry import Registry
+from scripts.in_force import GOLD, in_force
 
-_GOLD = """
-SELECT f.path FROM node_state s JOIN attempt_output o ON o.attempt_id = s.attempt_id JOIN artifact f ON f.id = o.artifact_id
-WHERE f.name = 'gold/gold.duckdb' AND f.removed_at IS NULL
-"""
 _FRESHNESS = "SELECT source, kind, epoch(last_start), accepted, unused, rejected FROM freshness ORDER BY source, kind"
 
 
@@ -27,7 +24,7 @@ class Readings(NamedTuple):
 
 def read_freshness(registry: Registry, data_dir: str) -> list[Readings] | None:
     """Every source's readings; None where there is no gold, or nothing to read it with."""
-    found = registry.db.execute(_GOLD).fetchone()
+    found = in_force(registry, GOLD)
     if found is None:
         return None
     try:
@@ -35,7 +32,7 @@ def read_freshness(registry: Registry, data_dir: str) -> list[Readings] | None:
     except ImportError:
         return None
     try:
-        with duckdb.connect(os.path.join(data_dir, found[0]), read_only=True) as gold:
+        with duckdb.connect(os.path.join(data_dir, found.path), read_only=True) as gold:
             rows = gold.execute(_FRESHNESS).fetchall()
     except duckdb.Error:  # made by another version of the program, or removed just now
         return None

@@ -130,7 +130,7 @@ def _go(to: date | None) -> None:
 
 def cells_of(gold: Gold, at: date) -> dict[str, Any] | None:
     """Column → cell of the day's row; None for a day without one."""
-    from serving.evidence import row_of
+    from serving.evidence.cell import row_of
 
     return row_of(gold, at)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from serving.charts import spoken
+from serving.charts import words
 
 
 class Label(NamedTuple):
@@ -94,4 +94,4 @@ def shown(column: str, value: Any) -> str:
         return SCHEMES.get(value, str(value))
     if not isinstance(value, int | float):
         return str(value)
-    return spoken.span(value) if label.unit == "span" else f"{spoken.figure(value, label.digits)} {label.unit}".rstrip()
+    return words.span(value) if label.unit == "span" else f"{words.figure(value, label.digits)} {label.unit}".rstrip()

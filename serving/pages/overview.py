@@ -6,7 +6,7 @@ import math
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serving.charts import spoken
+from serving.charts import words
 from serving.charts.words import count, on
 from serving.pages import show
 
@@ -32,12 +32,15 @@ FIGURES = (
     Figure("Blood pressure", ("systolic", "diastolic"), "mmHg"),
     Figure("Resting heart rate", ("resting_hr",), "/min"),
     Figure("Sleep", ("total_duration",), "a night", "more", "less"),
-    Figure("Steps", ("steps",), "a day", "more", "less"),
+    Figure("Steps", ("steps",), "a day", "more", "fewer"),
 )
 SPANS = {7: "Last 7 days", 30: "Last 30 days"}
 
 STALE_DAYS = 3
 """Without anything newer for longer than this a source is called stale."""
+
+_OF_READINGS = ("systolic", "diastolic")
+"""Columns whose mean is that of the readings, not of the days, as in the sentence below the figures."""
 
 _MEANS = """
 SELECT date > $middle AS now, {columns}
@@ -82,7 +85,7 @@ def _headline(gold: Gold, view: View, tools: Tools) -> None:
             delta_color="off",
             delta_arrow=arrow,
             border=True,
-            help=f"Mean of the {days} days up to {on(view.last)}; below it, how it differs from the {days} days before.",
+            help=f"Mean over the {days} days up to {on(view.last)}; below it, how it differs from the {days} days before.",
         )
 
 
@@ -92,7 +95,8 @@ def headline(gold: Gold, view: View, days: int) -> list[tuple[str, str, Any]]:
 
     table, parameters = daily(view)
     names = [name for figure in FIGURES for name in figure.columns]
-    columns = ", ".join(f"avg({name}) AS {name}" for name in names)
+    each = {name: f"sum({name} * bp_readings) / sum(bp_readings)" for name in _OF_READINGS}
+    columns = ", ".join(f"{each.get(name, f'avg({name})')} AS {name}" for name in names)
     middle, first = (view.last - min(timedelta(days=back), view.last - date.min) for back in (days, 2 * days))
     spans = {"middle": middle, "first": first, "last": view.last}
     rows = gold.table(_MEANS.format(columns=columns, table=table), {**parameters, **spans}).set_index("now")
@@ -104,18 +108,18 @@ def _told(figure: Figure, rows: pd.DataFrame, days: int) -> tuple[str, str, Any]
     if any(map(math.isnan, now)):
         return "–", f"nothing in these {days} days", "off"
     is_span = figure.columns == ("total_duration",)
-    value = "/".join(spoken.span(v) if is_span else spoken.figure(v) for v in now)
+    value = "/".join(words.span(v) if is_span else words.figure(v) for v in now)
     if any(map(math.isnan, before)):
         return value, f"nothing in the {days} days before", "off"
     differences = [a - b for a, b in zip(now, before, strict=True)]
-    words = [_difference(d, figure, is_span=is_span) for d in differences]
-    lead = differences[0] if words[0] != "the same" else 0.0
-    said = " / ".join(words) if len(words) > 1 and len(set(words)) > 1 else words[0]
+    told = [_difference(d, figure, is_span=is_span) for d in differences]
+    lead = differences[0] if told[0] != "the same" else 0.0
+    said = " / ".join(told) if len(set(told)) > 1 else told[0]
     return value, said, "up" if lead > 0 else "down" if lead < 0 else "off"
 
 
 def _difference(difference: float, figure: Figure, *, is_span: bool) -> str:
-    amount = spoken.span(difference) if is_span else spoken.figure(abs(difference))
+    amount = words.span(difference) if is_span else words.figure(abs(difference))
     if amount in ("0", "0 min"):
         return "the same"
     return f"{amount} {figure.more if difference > 0 else figure.less}"
@@ -124,7 +128,7 @@ def _difference(difference: float, figure: Figure, *, is_span: bool) -> str:
 def freshness(gold: Gold, view: View, today: date | None = None) -> str:
     """One line: what is newest, and which sources have brought nothing for long. `today`: the last day of the data without it."""
     told = gold.table(_FRESH).itertuples(index=False)
-    rows = [(title(source), last.date()) for source, last in told if view.source in ("", source)]
+    rows = [(words.source_title(source), last.date()) for source, last in told if view.source in ("", source)]
     if not rows:
         return "No source has brought anything yet."
     now = today or rows[0][1]
@@ -132,10 +136,3 @@ def freshness(gold: Gold, view: View, today: date | None = None) -> str:
     said = f"Newest: {on(rows[0][1])} ({', '.join(newest)})."
     stale = [f"{name}, silent for {count((now - last).days, 'day')}" for name, last in rows if (now - last).days > STALE_DAYS]
     return f"{said} Stale: {'; '.join(stale)}." if stale else f"{said} Every source is up to date."
-
-
-def title(source: str) -> str:
-    """A source as a person calls it."""
-    from config.sources import SOURCES
-
-    return SOURCES[source].title if source in SOURCES else source

@@ -38,32 +38,45 @@ def page(gold: Gold, view: View, tools: Tools) -> None:
 
 def _balance(gold: Gold, view: View, tools: Tools) -> None:
     rows = balance(gold, view)
-    _table("balance", "Every reading accounted for", balance_said(rows), rows, tools, "No reading has come yet.")
+    _table("balance", "What became of every reading", balance_said(rows), rows, tools, "No reading has come yet.")
 
 
 def balance(gold: Gold, view: View) -> pd.DataFrame:
-    """Per source and kind, over all time: what came, what counts, what was left out, what was refused, and what is unaccounted for."""
+    """Per source and kind, over all time: what came, what counts, what was left out, what was refused."""
     rows = gold.table(_BALANCE, {"source": view.source})
-    rows["unaccounted"] = rows["readings"] - rows["accepted"] - rows["unused"] - rows["rejected"]
     rows["kind"] = rows["kind"].str.replace("_", " ")
-    names = ("Source", "Kind", "Readings that came", "Counted", "Left out", "Refused", "Unaccounted for")
+    names = ("Source", "Kind", "Readings that came", "Counted", "Left out", "Refused")
     return rows.set_axis(list(names), axis=1)
 
 
 def balance_said(rows: pd.DataFrame) -> str:
-    """`73,994 readings came: 71,000 count, …; none is unaccounted for.`"""
-    came, counted, left, refused, lost = (int(rows[name].sum()) for name in rows.columns[2:])
-    tail = "Every one is accounted for." if not lost else f"{count(lost, 'reading')} unaccounted for: run `verify`."
-    fates = f"{whole(counted)} count, {whole(left)} are left out, {whole(refused)} were refused"
-    return f"Of all time {count(came, 'reading')} came: {fates}. {tail}"
+    """`Of all time 73,994 readings came: 71,000 count, 2,900 are left out, 94 were refused.`"""
+    came, counted, left, refused = (int(rows[name].sum()) for name in rows.columns[2:])
+    parts = [
+        f"{whole(counted)} {'counts' if counted == 1 else 'count'}",
+        f"{whole(left)} {'is' if left == 1 else 'are'} left out",
+        f"{whole(refused)} {'was' if refused == 1 else 'were'} refused",
+    ]
+    return f"Of all time {count(came, 'reading')} came: {', '.join(parts)}."
 
 
 def _unused(gold: Gold, view: View, tools: Tools) -> None:
     rows = unused(gold, view)
+    _table(
+        "left_out",
+        "Duplicates and others left out",
+        unused_said(rows),
+        rows,
+        tools,
+        "Every valid reading of this range is counted.",
+    )
+
+
+def unused_said(rows: pd.DataFrame) -> str:
+    """`70 valid readings of this range not counted; 12 of them tell what another tells.`"""
     twice = int(rows.loc[rows["Fate"] == "duplicate", "Readings"].sum())
     left = count(int(rows["Readings"].sum()), "valid reading")
-    said = f"{left} of this range not counted; {whole(twice)} of them tell what another tells."
-    _table("left_out", "Duplicates and others left out", said, rows, tools, "Every valid reading of this range is counted.")
+    return f"{left} of this range not counted; {whole(twice)} of them {'tells' if twice == 1 else 'tell'} what another tells."
 
 
 def unused(gold: Gold, view: View) -> pd.DataFrame:

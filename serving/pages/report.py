@@ -6,6 +6,7 @@ import base64
 from datetime import date
 from typing import TYPE_CHECKING
 
+from serving.charts.words import pair
 from serving.pages import show
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def page(gold: Gold, view: View, tools: Tools) -> None:
     """The report of one measuring week."""
     import streamlit as st
 
-    from serving import report
+    from serving.report import week as report
 
     show.heading("Report for the doctor", "A measuring week by the home protocol, on one page.")
     weeks = report.weeks(gold)
@@ -42,11 +43,11 @@ def page(gold: Gold, view: View, tools: Tools) -> None:
 
 def _labels(weeks: pd.DataFrame) -> dict[date, str]:
     """Start of the week → how it is offered."""
-    from serving import report
+    from serving.report import week as report
 
     return {
         row["start"].date(): f"{report.title({n: row[n].date() for n in ('start', 'end')})}: "
-        + (f"{report.pair(row['systolic'], row['diastolic'])} mmHg" if row["valid"] else "not valid")
+        + (f"{pair(row['systolic'], row['diastolic'])} mmHg" if row["valid"] else "not valid")
         for row in weeks.to_dict("records")
     }
 
@@ -61,8 +62,8 @@ def _first_choice(weeks: pd.DataFrame, view: View) -> int:
 def _week(gold: Gold, start: date, tools: Tools) -> None:
     import streamlit as st
 
-    from serving import report
-    from serving.report_page import document
+    from serving.report import week as report
+    from serving.report.page import document
     from serving.spreadsheet import csv_bytes
 
     told = report.week(gold, start)

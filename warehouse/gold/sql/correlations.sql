@@ -1,14 +1,16 @@
 -- Do two things go together? Pairs of values of the merged days, in the units of `daily`; `date` is the day of y, but for
 -- steps_sleep_next_night the day of x, whose next night is meant. A night belongs to the day of waking, so its morning is the same day's.
+-- Naps are left out of sleep: they come after that morning.
 CREATE TABLE correlation_pairs AS
+WITH lived AS (SELECT *, nullif(total_duration - coalesce(nap_duration, 0), 0) AS night FROM daily)
 SELECT name, date, x, y FROM (
-    SELECT 'sleep_systolic_morning' AS name, date, total_duration AS x, systolic_morning AS y FROM daily
-    UNION ALL SELECT 'sleep_diastolic_morning', date, total_duration, diastolic_morning FROM daily
+    SELECT 'sleep_systolic_morning' AS name, date, night AS x, systolic_morning AS y FROM lived
+    UNION ALL SELECT 'sleep_diastolic_morning', date, night, diastolic_morning FROM lived
     UNION ALL SELECT 'efficiency_systolic_morning', date, sleep_efficiency, systolic_morning FROM daily
     UNION ALL SELECT 'steps_systolic_evening', date, steps, systolic_evening FROM daily
     UNION ALL
-    SELECT 'steps_sleep_next_night', today.date, today.steps, tomorrow.total_duration
-    FROM daily AS today JOIN daily AS tomorrow ON tomorrow.date = today.date + 1
+    SELECT 'steps_sleep_next_night', today.date, today.steps, tomorrow.night
+    FROM lived AS today JOIN lived AS tomorrow ON tomorrow.date = today.date + 1
     UNION ALL SELECT 'resting_hr_systolic', date, resting_hr, systolic FROM daily
 )
 WHERE x IS NOT NULL AND y IS NOT NULL
@@ -39,7 +41,7 @@ ranked AS (
 found AS (
     SELECT
         name, count(*) AS n, count(*) >= 3 AND min(x) < max(x) AND min(y) < max(y) AS varies,
-        corr(y, x) AS r, corr(rank_y, rank_x) AS spearman, regr_slope(y, x) AS slope, regr_intercept(y, x) AS intercept
+        greatest(least(corr(y, x), 1), -1) AS r, greatest(least(corr(rank_y, rank_x), 1), -1) AS spearman, regr_slope(y, x) AS slope, regr_intercept(y, x) AS intercept
     FROM ranked
     GROUP BY name
 )

@@ -1,13 +1,17 @@
-"""The report as an HTML document: its layout on A4, its tables, its chart."""
+"""The report as one self-contained HTML page to print on A4.
+
+Nothing in it is fetched or runs: no script, no font, no picture from outside. Every value is escaped. Not medical advice.
+"""
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from serving.charts.words import half_up, on
-from serving.report import PROTOCOLS, Week, category, pair, rules_in_words, title, verdict
-from serving.report_chart import drawing
+from serving.charts.protocol import PROTOCOLS
+from serving.charts.words import figure, known, on, pair, whole
+from serving.report.drawing import drawing
+from serving.report.week import Week, category, rules_in_words, title, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +55,7 @@ _FOOTER = (
 def document(told: Week) -> str:
     """The whole document."""
     facts = told.facts
-    name = PROTOCOLS.get(facts["protocol"], facts["protocol"])
+    name = PROTOCOLS[facts["protocol"]]
     body = [
         "<header><div><h1>Home blood pressure</h1>",
         f"<p>{_text(title(facts))}</p><p>Protocol: {_text(name)}</p></div>",
@@ -80,9 +84,9 @@ def _text(value: object) -> str:
 
 def _summary(told: Week) -> str:
     facts = told.facts
-    pulse = "" if facts["pulse"] is None else f", pulse {half_up(facts['pulse'])}"
+    pulse = f", pulse {whole(facts['pulse'])}" if known(facts["pulse"]) else ""
     return (
-        f'<div class="sum"><div class="big">{pair(facts["systolic"], facts["diastolic"])} <small>mmHg{pulse}</small></div>'
+        f'<div class="sum"><div class="big">{pair(facts["systolic"], facts["diastolic"], "–")} <small>mmHg{pulse}</small></div>'
         f"<div><p><b>{_text(category(told))}</b></p><p>{_text(verdict(told))}</p></div></div>"
     )
 
@@ -108,7 +112,7 @@ def _averages(told: Week) -> str:
 
 def _number(value: float | None) -> str:
     """One decimal, rounded half up, as the average is written in letters to doctors."""
-    return "–" if value is None else f"{half_up(value * 10) / 10:.1f}"
+    return "–" if value is None else figure(value, 1)
 
 
 def _head(*names: str) -> str:
@@ -138,7 +142,7 @@ def _cell(readings: pd.DataFrame) -> str:
 
 
 def _reading(r: dict[Any, Any]) -> str:
-    pulse = "" if r["pulse"] is None or r["pulse"] != r["pulse"] else f" · {half_up(r['pulse'])}"  # nan
+    pulse = f" · {whole(r['pulse'])}" if known(r["pulse"]) else ""
     said = f"{pair(r['systolic'], r['diastolic'])}{pulse}"
     time = f'<span class="soft">{r["local_start"]:%H:%M}</span>'
     if not r["left_out"]:

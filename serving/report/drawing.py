@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from serving.charts.schemes import steps
-from serving.report import Week, pair
+from serving.charts.words import pair
+from serving.report.week import Week
 
 _WIDTH, _HEIGHT = 720, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 92, 14, 30

@@ -1,39 +1,21 @@
-"""The measuring week for the doctor: one self-contained HTML page to print on A4, and its readings as rows.
-
-Nothing in it is fetched or runs: no script, no font, no picture from outside. Every value is escaped. Not medical advice.
-"""
+"""A measuring week as the doctor needs it: its figures, its readings and what became of each, sentences about them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from config.home_protocols import PRESETS, SITTING, Preset
+from serving.charts.protocol import REASONS
 from serving.charts.schemes import Step, steps
-from serving.charts.words import between, count, half_up
+from serving.charts.words import count, half_up, through
 from serving.view import SCHEMES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from serving.gold import Gold
-
-PROTOCOLS = {
-    "esh_2021": "ESH 2021",
-    "esc_2024": "ESC 2024",
-    "chep_2017": "CHEP 2017",
-    "aha_2020": "AHA/AMA 2020",
-    "jabfm": "JABFM variant",
-}
-"""Protocol → its name for people."""
-
-REASONS = {
-    "too_few_days": "readings of too few days remain",
-    "too_few_days_with_morning_and_evening": "too few days have both a morning and an evening reading",
-    "too_few_readings": "too few readings remain",
-}
-"""Why a week is not valid → half a sentence."""
 
 _WEEKS = "SELECT * FROM protocol_weeks ORDER BY start DESC"
 _READINGS = f"""
@@ -135,7 +117,7 @@ def verdict(told: Week) -> str:
     left = f"; {count(facts['n_discarded'], 'reading')} left out" if facts["n_discarded"] else ""
     if facts["valid"]:
         return f"Valid by this protocol: {rests}{left}."
-    return f"Not valid by this protocol: {REASONS.get(facts['reason'], facts['reason'])} ({rests}{left})."
+    return f"Not valid by this protocol: {REASONS[facts['reason']]} ({rests}{left})."
 
 
 def category(told: Week) -> str:
@@ -151,12 +133,6 @@ def bounds(step: Step) -> str:
     """`from 135 systolic or 85 diastolic`; of the lowest category: below all others."""
     told = [f"{half_up(at)} {name}" for name, at in (("systolic", step.systolic), ("diastolic", step.diastolic)) if at]
     return f"{'above' if step.above else 'from'} {' or '.join(told)} mmHg" if told else "below all other categories"
-
-
-def pair(systolic: Any, diastolic: Any) -> str:
-    """`124/79`, rounded half up; a dash where either is missing."""
-    values = (systolic, diastolic)
-    return "–" if any(v is None or v != v for v in values) else f"{half_up(systolic)}/{half_up(diastolic)}"  # noqa: PLR0124  # nan
 
 
 def rows(told: Week) -> pd.DataFrame:
@@ -178,6 +154,6 @@ def rows(told: Week) -> pd.DataFrame:
     )
 
 
-def title(facts: dict[str, Any]) -> str:
+def title(facts: Mapping[str, Any]) -> str:
     """`1 to 7 March 2025`."""
-    return between(facts["start"], facts["end"]).replace("between ", "").replace("on ", "").replace(" and ", " to ")
+    return through(facts["start"], facts["end"])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from config.daily import COLUMNS, EXPECTED, FATES, REASONS, why_not
 from config.errors import UsageError
 from config.metrics import METRICS
-from serving.cells import decides, made
+from serving.evidence.rules import decides, made
 
 if TYPE_CHECKING:
     from serving.gold import Gold

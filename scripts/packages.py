@@ -1,0 +1,15 @@
+"""Whether the packages of a part that is not always installed are there."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from config.errors import UsageError
+
+
+def need(package: str, what: str) -> None:
+    """UsageError without the package, which is one of those of `what`."""
+    if find_spec(package) is None:
+        raise UsageError(
+            f"The packages of {what} are not installed.", "Install them with: pip install -r requirements-serve.lock"
+        )
