@@ -204,9 +204,13 @@ def _refuse_misplaced(options: argparse.Namespace) -> None:
 
 def _unfinished(project: Project) -> Selection | None:
     """What the last run was asked for, if it did not succeed; nodes it had forced and finished are not forced again."""
+    from pipeline.answers.history import OF_THE_PIPELINE
+
     with project.pipeline.reading() as registry:
         row = (
-            registry.db.execute(f"SELECT id, status, selection FROM run {_HOUSEKEEPING} ORDER BY rowid DESC LIMIT 1").fetchone()
+            registry.db.execute(
+                f"SELECT id, status, selection FROM run WHERE {OF_THE_PIPELINE} ORDER BY rowid DESC LIMIT 1"
+            ).fetchone()
             if registry
             else None
         )
@@ -222,9 +226,6 @@ def _unfinished(project: Project) -> Selection | None:
     known = project.pipeline.dag.nodes
     asked["hold_nodes"] = tuple(n for n in asked["hold_nodes"] if n in known)
     return Selection(**asked)
-
-
-_HOUSEKEEPING = "WHERE json_type(selection, '$.accept') IS NULL AND json_type(selection, '$.gc') IS NULL"
 
 
 def _keep_private(data_dir: str) -> None:

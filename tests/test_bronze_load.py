@@ -355,6 +355,7 @@ def test_two_loaders_at_once_load_every_record_once(tmp_path: Path, data: Path, 
 
 
 ROWS = 'INSERT INTO "bronze_'
+MANY = 12_000  # the statement lasts long enough to be seen, and no large load begins
 STEPS = ("COPY bronze_stage", "CREATE TEMP TABLE bronze_keys", ROWS, "committed")
 
 
@@ -363,7 +364,7 @@ def test_a_loader_killed_in_the_middle_leaves_all_or_nothing(
     tmp_path: Path, data: Path, source: str, made: Artifacts, step: str
 ) -> None:
     source = made.source = f"{source[:20]}_{STEPS.index(step)}"
-    inputs = made.inputs([record(n) for n in range(3000)], [letter(4000)])
+    inputs = made.inputs([record(n) for n in range(MANY)], [letter(MANY + 1)])
     process = loader(data, inputs)
     if step == "committed":
         assert "balance" in said(process)
@@ -373,24 +374,24 @@ def test_a_loader_killed_in_the_middle_leaves_all_or_nothing(
         process.communicate()
         assert process.returncode == -signal.SIGKILL
     alone(data)
-    assert count(data, source) == (3000 if step == "committed" else 0)
+    assert count(data, source) == (MANY if step == "committed" else 0)
     assert verify(settings(data), {}) == []
     run(tmp_path, data, inputs)
-    assert count(data, source) == 3000
+    assert count(data, source) == MANY
     assert verify(settings(data), {source: inputs["records"].sha256}) == []
 
 
 def test_a_server_killed_during_the_load_is_started_again_and_the_load_is_exact(
     tmp_path: Path, source: str, made: Artifacts
 ) -> None:
-    inputs = made.inputs([record(n) for n in range(3000)])
+    inputs = made.inputs([record(n) for n in range(MANY)])
     with served(tmp_path / "data") as data:
         run(tmp_path, data, made.inputs([]))
         hit = beside(lambda: os.kill(seen_in(data, ROWS) and postmaster(data), signal.SIGKILL))
         report = run(tmp_path, data, inputs)
         hit()
-        assert report["balance"]["fates"] == {"accepted": 3000, "duplicate": 0}
-        assert count(data, source) == 3000
+        assert report["balance"]["fates"] == {"accepted": MANY, "duplicate": 0}
+        assert count(data, source) == MANY
         assert verify(settings(data), {source: inputs["records"].sha256}) == []
 
 

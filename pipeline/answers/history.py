@@ -13,6 +13,8 @@ from pipeline.answers.explain import acceptances
 from pipeline.answers.interrupted import dead_runs
 from pipeline.registry import Registry
 
+OF_THE_PIPELINE = "json_type(run.selection, '$.start_stage') IS NOT NULL"
+"""SQL: the row of `run` was a run of the pipeline; accept, gc, clean and forget only looked after it."""
 _LOOK_BACK = 10
 _ENOUGH = 3
 _ROWS = 0.5

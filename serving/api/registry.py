@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.sources import SOURCES
+from pipeline.answers.history import OF_THE_PIPELINE
 from pipeline.answers.interrupted import dead_runs
 from pipeline.answers.status import status
 from pipeline.registry import Registry
 
-# what was only looked after (accept, gc, clean, forget) is no run of the pipeline
-_RUNS = "FROM run WHERE json_type(selection, '$.start_stage') IS NOT NULL"
+_RUNS = f"FROM run WHERE {OF_THE_PIPELINE}"
 _COUNTS = f"SELECT status, count(*) {_RUNS} GROUP BY status"
 _LAST = f"SELECT id, started_at, ended_at, status {_RUNS} AND (:status IS NULL OR status = :status) ORDER BY rowid DESC LIMIT 1"
 _REASON = "SELECT node, error FROM attempt WHERE run_id = ? AND state = 'failed' ORDER BY rowid LIMIT 1"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from config.sources import SOURCES
-from pipeline.answers.history import attempts_of, refused
+from pipeline.answers.history import OF_THE_PIPELINE, attempts_of, refused
 from pipeline.answers.interrupted import dead_runs
 from pipeline.partitions import whole
 from pipeline.registry import Registry
@@ -101,12 +101,7 @@ def owner(node: str) -> str:
     return next((part for part in node.split(".") if part in SOURCES), "")
 
 
-_RUNS = """
-SELECT id, status, started_at, ended_at FROM run
-WHERE json_type(selection, '$.accept') IS NULL AND json_type(selection, '$.gc') IS NULL
-    AND json_type(selection, '$.clean') IS NULL AND json_type(selection, '$.forget') IS NULL
-ORDER BY rowid
-"""
+_RUNS = f"SELECT id, status, started_at, ended_at FROM run WHERE {OF_THE_PIPELINE} ORDER BY rowid"
 _IN_FORCE = "SELECT s.node, a.id, a.run_id, a.report FROM node_state s JOIN attempt a ON a.id = s.attempt_id"
 _COUNTS = "SELECT node, stage, state, count(*), COALESCE(sum(seconds), 0) FROM attempt GROUP BY node, stage, state"
 _NEWEST = "SELECT node, state FROM attempt WHERE rowid IN (SELECT max(rowid) FROM attempt GROUP BY node)"
