@@ -29,12 +29,17 @@ _HEADERS = {
 }
 
 
+_CHART_SCRIPTS = ("ArrowVegaLiteChart", "arrowFormatUtils", "embed", "loadVegaEmbed", "vega-interpreter")
+"""Streamlit's own, before the mark of their version."""
+
+
 class Shield:
     """ASGI middleware: adds the headers to every answer and the cookie where there is none yet; keeps other sites off the socket."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         headers = {"content-security-policy": _policy(), **_HEADERS}
+        self._early = _early()
         self._added = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +55,8 @@ class Shield:
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 added = list(self._added)
+                if _is_page(message):
+                    added.append((b"link", self._early.encode()))
                 if _is_page(message) and not _has_cookie(sent):
                     added.append((b"set-cookie", _cookie(_is_encrypted(scope, sent)).encode()))
                 message = {**message, "headers": [*message.get("headers", []), *added]}
@@ -79,6 +86,13 @@ def stay_home() -> None:
     net_util.get_external_ip = _unknown
 
 
+def trust_charts() -> None:
+    """From here on Altair checks no part of a chart against its schema while it is made: the charts' tests do."""
+    from altair.utils import schemapi
+
+    schemapi.DEBUG_MODE = False
+
+
 def _unknown() -> str | None:
     return None
 
@@ -91,6 +105,15 @@ def on_error(error: Exception) -> bool:
 
     st.error(str(error) if isinstance(error, PDPError) else "This part could not be shown. Reload the page; the log has more.")
     return True
+
+
+def _early() -> str:
+    """Value of the header Link: what draws charts is fetched beside the page's own script, not after it has asked for a chart."""
+    import streamlit
+
+    scripts = Path(streamlit.__file__).parent / "static" / "static" / "js"
+    names = sorted(file.name for kind in _CHART_SCRIPTS for file in scripts.glob(f"{kind}.*.js"))
+    return ", ".join(f"</static/js/{name}>; rel=modulepreload" for name in names)
 
 
 def _policy() -> str:

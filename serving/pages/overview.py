@@ -59,8 +59,12 @@ def page(gold: Gold, view: View, tools: Tools) -> None:
 
     show.heading("Overview")
     st.text(freshness(gold, view, today=datetime.now().astimezone().date() if tools.private else None))
-    st.fragment(_headline)(gold, view, tools)
-    show.panel(overview.panel(gold, view)._replace(title="Day by day"), tools)
+    figures = st.container()
+    show.panel(
+        overview.panel(gold, view)._replace(title="Day by day"), tools
+    )  # the browser draws it while the figures are asked for
+    with figures:
+        st.fragment(_headline)(gold, view, tools)
 
 
 def _headline(gold: Gold, view: View, tools: Tools) -> None:
