@@ -88,6 +88,7 @@ def close(reason: str = "", sign_out: bool = False) -> None:
     found.gold.close()
     if found.by_provider and sign_out:
         st.logout()
+        st.stop()  # a run begun now would take back the word that sends the browser to sign out
 
 
 def refuse(said: str) -> None:
