@@ -8,27 +8,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from config.stage import File, Report
+from scripts.stages import Given
 
 
 def as_file(path: str | Path, name: str | None = None) -> File:
     """A file on disk as a stage sees it."""
     data = Path(path).read_bytes()
     return File(name or Path(path).name, str(path), hashlib.sha256(data).hexdigest(), len(data), 1)
-
-
-class BenchInputs:
-    def __init__(self, files: Mapping[str, list[File]]) -> None:
-        self._files = files
-
-    def one(self, role: str) -> File:
-        (file,) = self._files[role]
-        return file
-
-    def many(self, role: str) -> list[File]:
-        return sorted(self._files[role])
-
-    def roles(self) -> list[str]:
-        return list(self._files)
 
 
 class BenchOutputs:
@@ -77,7 +63,7 @@ class StageBench:
             role: [f if isinstance(f, File) else as_file(f) for f in (given if isinstance(given, list) else [given])]
             for role, given in inputs.items()
         }
-        report = stage(BenchInputs(files), BenchOutputs(out, previous), dict(settings or {}))
+        report = stage(Given(files), BenchOutputs(out, previous), dict(settings or {}))
         balance = report.get("balance")
         assert balance is None or balance["came"] == sum(balance["fates"].values()), balance
         return report, out

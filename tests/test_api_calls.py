@@ -23,8 +23,9 @@ from ingestion.mi_fitness import extract as mi_extract
 from pipeline import Pipeline
 from pipeline.node import Node
 from pipeline.nodes import nodes
+from scripts.stages import Given
 from tests.google_fakes import FOLDER_ID, SHEET_ID, FakeGoogle, fake_google
-from tests.stage_bench import BenchInputs, StageBench, as_file
+from tests.stage_bench import StageBench, as_file
 from warehouse.bronze.loading.calls import read
 
 REPO = Path(__file__).resolve().parent.parent
@@ -273,7 +274,7 @@ def test_bronze_finds_a_call_by_the_raw_artifacts_name(tmp_path: Path, google: F
     google.put("b", "b.zip", b"two")
     google.headers = SAID
     found = Fetched(tmp_path, google, "mi_fitness")
-    calls = read(BenchInputs({"calls": list(found.files("calls").values())}))
+    calls = read(Given({"calls": list(found.files("calls").values())}))
     assert (
         set(calls)
         == {f.name for f in found.files("raw").values()}
@@ -291,10 +292,10 @@ def test_bronze_takes_null_for_what_was_not_said_and_nothing_from_a_source_witho
 ) -> None:
     google.put("a", "a.csv", b"one")
     found = Fetched(tmp_path, google, "mi_fitness")
-    (call,) = read(BenchInputs({"calls": list(found.files("calls").values())})).values()
+    (call,) = read(Given({"calls": list(found.files("calls").values())})).values()
     assert (call.request_id, call.rate_limit_json) == (None, None)
-    assert read(BenchInputs({"calls": []})) == {}
-    assert read(BenchInputs({"raw": list(found.files("raw").values())})) == {}
+    assert read(Given({"calls": []})) == {}
+    assert read(Given({"raw": list(found.files("raw").values())})) == {}
 
 
 # ── through the pipeline ────────────────────────────────────────────────────

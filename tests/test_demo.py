@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from scripts import demo
 from scripts.project import ROOT, Project
 from serving.gold import demo as shipped
 
-SECRETS = re.compile(rb"/work/|/root/|/home/|/tmp/|BEGIN [A-Z ]*PRIVATE KEY|postgresql://")
+PLACES = "|".join(re.escape(f"{place}{os.sep}") for place in (ROOT, Path.home(), tempfile.gettempdir()))
+SECRETS = re.compile(rf"{PLACES}|BEGIN [A-Z ]*PRIVATE KEY|postgresql://".encode())
 
 
 @pytest.fixture(scope="module")

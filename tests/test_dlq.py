@@ -20,8 +20,9 @@ import psycopg
 import pytest
 
 from config.errors import UsageError
+from scripts.stages import Given
 from tests.postgres_bench import START, Artifacts, letter, migrated, record, served, settings, sql
-from tests.stage_bench import BenchInputs, BenchOutputs
+from tests.stage_bench import BenchOutputs
 from warehouse.bronze.checking.status import verify
 from warehouse.bronze.connection import connect
 from warehouse.bronze.embedded import server
@@ -55,7 +56,7 @@ class Loads:
         self._runs += 1
         outputs = BenchOutputs(self.folder / f"out{self._runs}")
         outputs.run_id = run or f"run-{self._runs}"
-        load(BenchInputs({role: f if isinstance(f, list) else [f] for role, f in inputs.items()}), outputs, settings(self.data))
+        load(Given({role: f if isinstance(f, list) else [f] for role, f in inputs.items()}), outputs, settings(self.data))
         return inputs
 
     def letters(self) -> list[Letter]:
