@@ -421,7 +421,11 @@ def _luminance(color: str) -> float:
 
 def test_categories_of_a_scheme_differ_in_shape_as_well_as_colour() -> None:
     for steps in schemes.SCHEMES.values():
-        assert len({step.look.shape for step in steps}) == len({step.look.color for step in steps}) == len(steps)
+        assert (
+            len({theme.look(step.name).shape for step in steps})
+            == len({theme.look(step.name).color for step in steps})
+            == len(steps)
+        )
 
 
 @pytest.mark.parametrize(

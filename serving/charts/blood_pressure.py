@@ -108,9 +108,9 @@ def _lane(data: pd.DataFrame, lane: base.Lane, component: str, scheme: str, firs
     chart = alt.Chart(data).encode(x=base.x(first, last))
     band = chart.mark_rule(color=color, strokeWidth=base.bar_size(len(data), 0.45, 5), strokeCap="round", opacity=0.35)
     return [
-        base.bands(lane, [(begin, end, step.look.color) for begin, end, step in found]),
+        base.bands(lane, [(begin, end, theme.look(step.name).color) for begin, end, step in found]),
         *base.thresholds(
-            lane, [(begin, f"{step.look.label.removesuffix(' range')} {begin:.0f}") for begin, _, step in found[1:]]
+            lane, [(begin, f"{theme.look(step.name).label.removesuffix(' range')} {begin:.0f}") for begin, _, step in found[1:]]
         ),
         base.heading(lane, f"{component.capitalize()}, mmHg"),
         base.reading(data, lane, f"{component}_text"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from config.bp_schemes import SCHEMES
 from serving.charts import base, theme, words
 from serving.charts.days import clipped
 from serving.charts.panel import Panel
 from serving.charts.pressure import LEAST, readings_of
-from serving.charts.schemes import SCHEMES, steps
+from serving.charts.schemes import steps
 
 if TYPE_CHECKING:
     import altair as alt
@@ -48,7 +49,7 @@ def panel(gold: Gold, view: View) -> Panel:
 def _said(rows: pd.DataFrame, scheme: str) -> str:
     """`Of 236 readings: 2% normal, 19% elevated, 66% stage 1 range, 13% stage 2 range.`"""
     by, total = rows.groupby("category")["readings"].sum(), int(rows["readings"].sum())
-    found = [(step.look.label.lower(), int(by[step.name])) for step in steps(scheme) if step.name in by.index]
+    found = [(theme.look(step.name).label.lower(), int(by[step.name])) for step in steps(scheme) if step.name in by.index]
     if total < LEAST:
         return f"{words.count(total, 'reading')} only: {', '.join(f'{n} {label}' for label, n in found)}."
     shares = [f"{words.half_up(100 * n / total)}% {label}" for label, n in found]
@@ -74,7 +75,7 @@ def _drawn(rows: pd.DataFrame, scheme: str, sentence: str) -> Any:
         scale=alt.Scale(domain=base.iso(months.to_series()).to_list(), paddingInner=0.2, paddingOuter=0.1),
         axis=alt.Axis(title=None, labelAngle=0, labelExpr="utcFormat(toDate(datum.value), '%b %Y')", labelOverlap="greedy"),
     )
-    layers: list[Any] = [_bars(data, x, lane, [step.look for step in steps(scheme)], outlined=len(months) <= 36)]
+    layers: list[Any] = [_bars(data, x, lane, [theme.look(step.name) for step in steps(scheme)], outlined=len(months) <= 36)]
     if len(months) <= _MONTHS_WITH_NUMBERS:
         layers += _numbers(data, x, lane, totals)
     chart = alt.layer(*layers).resolve_scale(y="independent").properties(height=_HEIGHT, width="container")

@@ -140,9 +140,10 @@ def _drawn(rows: pd.DataFrame, sentence: str) -> Any:
             opacity=1,
         )
         layers += [
-            base.bands(lane, [(begin, end, step.look.color) for begin, end, step in found]),
+            base.bands(lane, [(begin, end, theme.look(step.name).color) for begin, end, step in found]),
             *base.thresholds(
-                lane, [(begin, f"{step.look.label.removesuffix(' range')} {begin:.0f}") for begin, _, step in found[1:]]
+                lane,
+                [(begin, f"{theme.look(step.name).label.removesuffix(' range')} {begin:.0f}") for begin, _, step in found[1:]],
             ),
             base.heading(lane, f"{component.capitalize()}, mmHg"),
             base.reading(data, lane, "average"),

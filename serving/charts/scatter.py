@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from config.bp_schemes import SCHEMES
 from serving.charts import base, theme, words
 from serving.charts.days import clipped
 from serving.charts.panel import Panel
 from serving.charts.pressure import readings_of
-from serving.charts.schemes import SCHEMES, rectangles, steps
+from serving.charts.schemes import rectangles, steps
 
 if TYPE_CHECKING:
     import altair as alt
@@ -53,7 +54,9 @@ def _points(gold: Gold, table: str, parameters: dict[str, object], column: str, 
 def _said(rows: pd.DataFrame, scheme: str) -> str:
     """`209 readings: 40 normal, 62 elevated, 90 stage 1 range, 17 stage 2 range.`"""
     by = rows.groupby("category")["readings"].sum()
-    parts = [f"{words.whole(by[step.name])} {step.look.label.lower()}" for step in steps(scheme) if step.name in by.index]
+    parts = [
+        f"{words.whole(by[step.name])} {theme.look(step.name).label.lower()}" for step in steps(scheme) if step.name in by.index
+    ]
     return f"{words.count(int(rows['readings'].sum()), 'reading')}: {', '.join(parts)}. Single readings, not a diagnosis."
 
 
@@ -105,7 +108,7 @@ def _drawn(rows: pd.DataFrame, scheme: str, sentence: str) -> Any:
     plane = _Plane(
         base.span(rows["diastolic"], include=(60, 95)),
         base.span(rows["systolic"], include=(100, 145)),
-        [step.look for step in steps(scheme)],
+        [theme.look(step.name) for step in steps(scheme)],
     )
     layers = [*_areas(plane, scheme), _dots(plane, rows)]
     return theme.dressed(alt.layer(*layers).properties(height=_HEIGHT, width="container"), sentence)

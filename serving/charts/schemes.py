@@ -1,49 +1,21 @@
-"""Where the categories of blood pressure begin, for drawing. The rule itself is `processing/aggregators/categories.py`; a test
-holds the two together, because the public dashboard imports nothing of the pipeline."""
+"""The categories of blood pressure as areas to draw: along one component, and in the plane of both."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from serving.charts.theme import Look, look
+from config.bp_schemes import SCHEMES, Grade
 
 TOP = 260.0
 """Above every reading, mmHg; where the highest category ends on a chart."""
 
 
-class Step(NamedTuple):
-    """A category from these bounds up, mmHg; None: this component never leads into it."""
-
-    name: str
-    systolic: float | None
-    diastolic: float | None
-    above: bool = False
-    """It begins above its bounds, not at them."""
-
-    @property
-    def look(self) -> Look:
-        return look(self.name)
-
-
-SCHEMES: dict[str, tuple[Step, ...]] = {
-    "aha_2017": (
-        Step("normal", 0, 0),
-        Step("elevated", 120, None),
-        Step("stage_1", 130, 80),
-        Step("stage_2", 140, 90),
-        Step("severe", 180, 120, above=True),
-    ),
-    "esc_2024_office": (Step("non_elevated", 0, 0), Step("elevated", 120, 70), Step("hypertension", 140, 90)),
-    "esc_2024_home": (Step("non_elevated", 0, 0), Step("elevated", 120, 70), Step("hypertension", 135, 85)),
-}
-
-
-def steps(scheme: str) -> tuple[Step, ...]:
+def steps(scheme: str) -> tuple[Grade, ...]:
     """Of a scheme, best to worst; of the default one for a name that is none."""
     return SCHEMES.get(scheme, SCHEMES["aha_2017"])
 
 
-def areas(scheme: str, component: str) -> list[tuple[float, float, Step]]:
+def areas(scheme: str, component: str) -> list[tuple[float, float, Grade]]:
     """(from, to, category) along one component, `systolic` or `diastolic`, the other one being low."""
     begins = [(float(bound), step) for step in steps(scheme) if (bound := getattr(step, component)) is not None]
     ends = [bound for bound, _ in begins[1:]] + [TOP]

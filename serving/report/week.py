@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from config.bp_schemes import Grade
 from config.home_protocols import PRESETS, SITTING, Preset
+from serving.charts import theme
 from serving.charts.protocol import REASONS
-from serving.charts.schemes import Step, steps
+from serving.charts.schemes import steps
 from serving.charts.words import count, half_up, through
 from serving.view import SCHEMES
 
@@ -126,10 +128,10 @@ def category(told: Week) -> str:
         return "No category: the week is not valid."
     chain = steps(told.rules.scheme)
     step = next(step for step in chain if step.name == told.facts["category"])
-    return f"{step.look.label} by {SCHEMES[told.rules.scheme]}, {bounds(step)}."
+    return f"{theme.look(step.name).label} by {SCHEMES[told.rules.scheme]}, {bounds(step)}."
 
 
-def bounds(step: Step) -> str:
+def bounds(step: Grade) -> str:
     """`from 135 systolic or 85 diastolic`; of the lowest category: below all others."""
     told = [f"{half_up(at)} {name}" for name, at in (("systolic", step.systolic), ("diastolic", step.diastolic)) if at]
     return f"{'above' if step.above else 'from'} {' or '.join(told)} mmHg" if told else "below all other categories"
