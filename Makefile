@@ -41,13 +41,14 @@ examples: $(VENV)/.run  ## write the shipped example exports anew, and the dashb
 screenshots: $(VENV)/.dev  ## photograph the dashboard for docs/img (needs Chromium)
 	$(BIN)/python -m scripts.screenshots $(ARGS)
 
-lock: $(VENV)/.dev  ## resolve the dependencies anew (needs uv)
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --extra google --extra gold pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --extra google --extra gold --extra api --extra dashboard -c requirements.lock pyproject.toml -o requirements-serve.lock
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --extra google --extra gold --extra api --extra dashboard --extra dev -c requirements-serve.lock pyproject.toml -o requirements-dev.lock
+LOCKED := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+RUN    := --extra google --extra gold --extra remote --extra schedule
+SERVE  := $(RUN) --extra api --extra dashboard
+
+lock: $(VENV)/.dev  ## resolve the dependencies anew (needs uv): the widest set first, so that all three agree
+	$(LOCKED) $(SERVE) --extra dev pyproject.toml -o requirements-dev.lock
+	$(LOCKED) $(SERVE) -c requirements-dev.lock pyproject.toml -o requirements-serve.lock
+	$(LOCKED) $(RUN) -c requirements-serve.lock pyproject.toml -o requirements.lock
 
 airflow: $(VENV)/.dev airflow-env  ## load the Airflow DAG in Airflow's own environment
 	PDP_AIRFLOW_PYTHON=$(AIRFLOW_VENV)/bin/python $(BIN)/python -m pytest tests/test_airflow_dag.py tests/test_openlineage.py $(ARGS)
