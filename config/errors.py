@@ -4,6 +4,7 @@ PDPError                     1   base; never raised itself
 ├── UsageError               2   the command line asks for something that is not there
 ├── SettingsError            2   a setting is missing, misspelt or of the wrong type
 ├── BusyError               75   another run holds the data directory; try again
+│   └── StateConflict       75   others kept changing the remote state while we pushed; nothing is lost
 ├── PipelineError            2   the DAG itself is wrong: found while planning, nothing has run
 ├── RegistryError            1   the registry cannot be used: corrupt, newer than the code, not a registry
 ├── StoreError               1   the disk refused: full, read-only, unreadable
@@ -19,6 +20,9 @@ PDPError                     1   base; never raised itself
 ├── LineageError             1   the lineage server cannot be reached or took not all events; no run ever fails of it
 ├── DeliveryError            1   an alert or metrics could not be handed over; no run ever fails of it
 ├── AccessError              1   the dashboard's sign-in has ended, or was refused
+├── StateError               1   the remote state cannot be used: refused, damaged, another key, older than what was seen
+│   ├── StateMissing             the remote has no object of this name
+│   └── HeadMoved                somebody else has committed since the head was read; pushed again after a merge
 ├── ClusterError             1   the Dask cluster cannot be reached, or was lost
 └── WarehouseError           1   Postgres: unreachable, refused, out of step
 """
@@ -56,6 +60,10 @@ class BusyError(PDPError):
     """Another run holds the data directory."""
 
     exit_code = 75
+
+
+class StateConflict(BusyError):
+    """Others kept changing the remote state while we pushed."""
 
 
 class PipelineError(PDPError):
@@ -123,6 +131,18 @@ class DeliveryError(PDPError):
 
 class AccessError(PDPError):
     """Somebody is not, or no longer, signed in at the dashboard."""
+
+
+class StateError(PDPError):
+    """The remote state cannot be used."""
+
+
+class StateMissing(StateError):
+    """The remote has no object of this name."""
+
+
+class HeadMoved(StateError):
+    """The remote's head is not what it was when it was read."""
 
 
 class ClusterError(PDPError):

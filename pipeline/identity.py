@@ -69,7 +69,10 @@ def input_hash(node: Node, inputs: list[tuple[str, str, str]], identity: NodeIde
 
 def store_identity(db: Any, identity: Identity) -> None:
     """Keep an identity's leaves and the source of its symbols; once each. To be called in a transaction."""
-    db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?, ?)", (identity.id, identity.kind, json.dumps(identity.leaves)))
+    db.execute(
+        "INSERT INTO identity VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET leaves = excluded.leaves WHERE leaves = '[]'",
+        (identity.id, identity.kind, json.dumps(identity.leaves)),
+    )  # a row that came from elsewhere had left its leaves there
     db.executemany("INSERT OR IGNORE INTO source_text VALUES (?, ?)", list(identity.texts.items()))
 
 

@@ -62,7 +62,7 @@ def _source_nodes(source: Source, live: bool) -> list[Node]:
                 "readings": f"processed/normalized/{name}.parquet",
                 "rejected": f"processed/normalized/{name}.rejected.parquet",
             },
-            settings=_PERSON,
+            settings=(*_PERSON, "own_users"),
         ),
     ]
 

@@ -192,6 +192,7 @@ class Orchestrator:
 
     def _submit(self, node: Node, decision: Decision, forced: bool, retried: bool) -> None:
         attempt_id = uuid.uuid4().hex
+        decision = decision._replace(reads=self._planner.bring(node, decision.reads))
         inputs: dict[str, list[Any]] = {role: [] for role in (*node.inputs, *node.files)}
         for read in decision.reads:
             if read.path is not None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from config.errors import PDPError, StoreError
+from config.errors import BusyError, PDPError, StoreError
 from pipeline import lock, standing
 from pipeline.node import Node
 from pipeline.outcome import Run, as_event, silent
@@ -20,12 +20,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pipeline.afar import Afar
     from pipeline.answers.explain import Explanation
     from pipeline.answers.forecast import Forecast
     from pipeline.dag import Dag
     from pipeline.outcome import Listener, Outcome
     from pipeline.planner import Planner
+    from pipeline.store import Store
     from pipeline.upkeep.accept import Accepted
+    from pipeline.upkeep.erase import Erased
     from pipeline.upkeep.gc import Gone
 
 
@@ -34,6 +37,7 @@ class Pipeline:
 
     `settings` maps names to plain values, secrets included; a node sees only what it declares. `roots` gives folders that `files`
     patterns may start with, so that logical names do not depend on where things lie. `code_root` is where first-party code is found.
+    `afar` is the remote state that holds versions whose bytes are not here.
     """
 
     def __init__(
@@ -44,7 +48,9 @@ class Pipeline:
         stages: Sequence[str] = (),
         roots: Mapping[str, str] | None = None,
         code_root: str | None = None,
+        afar: Afar | None = None,
     ) -> None:
+        self.afar = afar
         self._nodes = tuple(nodes)
         self._stages = tuple(stages)
         self._dag: Dag | None = None
@@ -108,11 +114,10 @@ class Pipeline:
     def accept(self, node: str, reason: str, selection: Selection | None = None) -> Accepted | None:
         """Give a node's outputs the key it has now, without running it; None when they have it. For refusals see `upkeep.accept`."""
         from pipeline.recovery import recover, repair_views
-        from pipeline.store import Store
         from pipeline.upkeep.accept import accept
 
         with self._writing() as registry:
-            recover(registry, Store(self.data_dir))
+            recover(registry, self._store())
             planner = self._planner(registry)
             repair_views(planner.store, planner.state)
             accepted = accept(registry, self.dag, planner, selection or Selection(), node, reason)
@@ -125,45 +130,113 @@ class Pipeline:
         from pipeline.answers.verify import verify
 
         with self.reading() as registry:
-            return verify(registry, self.data_dir)
+            return verify(registry, self._store())
 
     def clean(self, wanted: Callable[[str], bool], dry_run: bool = False) -> list[Artifact]:
         """Remove the stored versions of artifacts whose name is `wanted` gone; gives what goes. Only below the data root."""
         from pipeline.recovery import recover
-        from pipeline.store import Store
         from pipeline.upkeep.clean import removable, remove
 
         if dry_run:
             with self.reading() as registry:
                 return removable(registry, wanted)
         with self._writing() as registry:
-            recover(registry, Store(self.data_dir))
+            recover(registry, self._store())
             artifacts = removable(registry, wanted)
             if artifacts:
-                remove(registry, Store(self.data_dir), artifacts)
+                remove(registry, self._store(), artifacts)
             return artifacts
 
     def gc(self, keep: int, dry_run: bool = False, spared: str = "") -> Gone:
         """Remove superseded versions beyond the `keep` newest of each artifact; rows, what is in force, what that was made
         from and artifacts whose name begins with `spared` stay."""
         from pipeline.recovery import recover
-        from pipeline.store import Store
         from pipeline.upkeep.gc import collect, superseded
 
         if dry_run:
             with self.reading() as registry:
                 return superseded(registry, keep, spared)
         with self._writing() as registry:
-            recover(registry, Store(self.data_dir))
-            return collect(registry, Store(self.data_dir), keep, spared)
+            recover(registry, self._store())
+            return collect(registry, self._store(), keep, spared)
 
     def forget(self, wanted: Callable[[str], bool]) -> int:
         """Take nodes out of force, with their plain names. Versions and rows stay, so a later run may restore instead of running."""
-        from pipeline.store import Store
         from pipeline.upkeep.clean import forget
 
         with self._writing() as registry:
-            return forget(registry, Store(self.data_dir), wanted)
+            return forget(registry, self._store(), wanted)
+
+    def local(self, artifact: Artifact) -> str:
+        """Path of a version's bytes, brought first if only the remote state has them; nothing is there when nobody has. Raises PDPError
+        when they cannot be brought."""
+        store = self._store()
+        if store.is_afar(artifact):
+            from pipeline.afar import bring
+
+            with _disk_told():
+                bring(store, self.afar, [artifact])
+        return store.path(artifact.path)
+
+    def bring(self, artifacts: Sequence[Artifact]) -> None:
+        """Have these versions here, several at once, and under their plain names those in force. Raises PDPError when one cannot be had."""
+        from pipeline.afar import bring
+        from pipeline.recovery import repair_views
+
+        store = self._store()
+        with _disk_told():
+            bring(store, self.afar, artifacts)
+        with suppress(BusyError), self._writing() as registry:  # a run sets them right when it begins
+            repair_views(store, registry.state())
+
+    def elsewhere(self) -> int:
+        """How many kept versions lie in the remote state only."""
+        from pipeline.answers.verify import elsewhere
+
+        with self.reading() as registry:
+            return elsewhere(registry, self._store())
+
+    def snapshot(self, to: str) -> None:
+        """Write the registry as it travels to the new file `to`, after clearing up behind a killed run. Raises BusyError beside a run."""
+        from pipeline.recovery import recover
+        from pipeline.upkeep.snapshot import snapshot
+
+        with self._writing() as registry:
+            recover(registry, self._store())
+            snapshot(registry, to)
+
+    def texts(self, base: str | None = None) -> bytes:
+        """Explanations of the identities that the snapshot `base` does not know (all, without); b"" when there are none."""
+        from pipeline.upkeep.snapshot import texts
+
+        with self.reading() as registry:
+            return texts(registry, base) if registry else b""
+
+    def adopt(
+        self, registry_file: str, texts: bytes | None = None, moves: Sequence[tuple[str, str]] = (), ours: str | None = None
+    ) -> None:
+        """Make a snapshot's rows this machine's, all or nothing; what they do not own goes from the store. `ours` is the snapshot of here
+        that it was merged with, None when nothing had run here. Raises BusyError when something has run since, RegistryError when the
+        file cannot be trusted."""
+        from pipeline.recovery import recover
+        from pipeline.upkeep.adopt import adopt
+
+        with self._writing() as registry:
+            recover(registry, self._store())
+            adopt(registry, self._store(), registry_file, texts or b"", moves, ours)
+
+    def erase(self, wanted: Callable[[str], bool], dry_run: bool = False, note: Mapping[str, Any] | None = None) -> Erased:
+        """Remove artifacts whose name is `wanted` gone for good, with all that was made from them, and every row that speaks of them.
+        `note`, without values, is what the record of it says. To be repeated when killed."""
+        from pipeline.recovery import recover
+        from pipeline.upkeep.erase import doomed, erase
+
+        if dry_run:
+            with self.reading() as registry:
+                return doomed(registry, wanted)
+        with self._writing() as registry:
+            recover(registry, self._store())
+            return erase(registry, self._store(), wanted, note or {})
 
     @contextmanager
     def reading(self) -> Iterator[Registry | None]:
@@ -171,6 +244,8 @@ class Pipeline:
         with telling():
             registry = Registry.read(self.data_dir)
             try:
+                if registry:
+                    registry.afar = self.afar
                 yield registry
             finally:
                 if registry:
@@ -199,10 +274,16 @@ class Pipeline:
                 if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, "it cannot be written", os.path.join(folder, ""))
             registry = Registry.open(self.data_dir)
+            registry.afar = self.afar
             try:
                 yield registry
             finally:
                 registry.close()
+
+    def _store(self) -> Store:
+        from pipeline.store import Store
+
+        return Store(self.data_dir, self.afar)
 
     def _make_data_dir(self) -> None:
         os.makedirs(self.data_dir, mode=0o700, exist_ok=True)
@@ -243,11 +324,10 @@ class Pipeline:
         from pipeline.files import Files
         from pipeline.identity import Identities
         from pipeline.planner import Planner
-        from pipeline.store import Store
 
         files = Files(registry, self.data_dir)
         identities = Identities(registry, files, self.code_root, self.settings)
-        return Planner(registry, files, identities, Store(self.data_dir), self.settings, self.roots, self.code_root)
+        return Planner(registry, files, identities, self._store(), self.settings, self.roots, self.code_root)
 
     def _run(
         self, registry: Registry, selection: Selection, jobs: int, listener: Listener, executor: str, strict: bool
@@ -259,9 +339,8 @@ class Pipeline:
         from pipeline.execution.orphans import marked
         from pipeline.orchestrator import Orchestrator
         from pipeline.recovery import recover, repair_views
-        from pipeline.store import Store
 
-        recover(registry, Store(self.data_dir))
+        recover(registry, self._store())
         planner = self._planner(registry)
         repair_views(planner.store, planner.state)
         run_id = uuid.uuid4().hex

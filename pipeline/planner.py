@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from config.errors import InputMoved, StageError
+from config.errors import InputMoved, StageError, StoreError
 from config.stage import File
+from pipeline.afar import bring
 from pipeline.execution.calls import ask
 from pipeline.files import Files, Token, token
 from pipeline.identity import Identities, NodeIdentity, input_hash
@@ -86,6 +88,7 @@ class Planner:
         self.state: dict[str, Committed] = registry.state() if registry else {}
         self.current: dict[str, list[Artifact]] = {}
         self._asks: list[tuple[str, str, str]] = []
+        self._rests_afar = False
         self._patterns: dict[tuple[str, str], list[str]] = {}
 
     def settle(self, node: Node, outputs: Iterable[tuple[str, Artifact]]) -> None:
@@ -151,6 +154,8 @@ class Planner:
 
     def facts(self) -> Facts | None:
         """All that this run's decisions rest on, for `pipeline.standing`; None when some of it cannot be told by looking."""
+        if self._rests_afar:
+            return None
         files, code = self.files.facts(), self.identities.facts()
         shown = in_view(self.state)
         if files is None or code is None or not all(map(self.store.is_linked, shown)):
@@ -176,6 +181,26 @@ class Planner:
                 member = a.name.removeprefix(node.outputs[role][:-2])
                 found[role][member] = File(a.name, self.store.path(a.path), a.sha256, a.size, a.version, a.created_at)
         return found
+
+    def bring(self, node: Node, reads: list[Read]) -> list[Read]:
+        """Have here what a node that runs is given: its inputs and its previous members. Raises PDPError when bytes cannot be had."""
+        attempt = self.state.get(node.name)
+        members = [a for role, a in attempt.outputs if is_collection(node.outputs.get(role, ""))] if attempt else []
+        wanted = [*(r.artifact for r in reads if r.artifact), *(a for a in members if self._whole(a))]
+        away = {a.path for a in wanted if not os.path.lexists(self.store.path(a.path))}
+        if not away:
+            return reads
+        bring(self.store, self.store.afar, wanted)
+        return [self._seen(r) if r.artifact and r.artifact.path in away else r for r in reads]
+
+    def _seen(self, read: Read) -> Read:
+        """A read whose bytes have just come, hashed here."""
+        path = read.path or ""
+        if self.files.digest(path).sha256 != read.sha256:
+            raise StoreError(
+                f"{read.name} came back with other bytes than were committed.", "`python main.py state verify` tells more."
+            )
+        return read._replace(seen=self.files.seen(path))
 
     def parts(self, node: Node) -> list[Node]:
         """The nodes a mapped node stands for now, one per member of the collection it is mapped over."""
@@ -241,9 +266,20 @@ class Planner:
     def _whole(self, artifact: Artifact) -> bool:
         try:
             found = self.files.digest(self.store.path(artifact.path))
+        except FileNotFoundError:
+            return self._kept_afar(artifact)
         except OSError:
             return False
         return found.sha256 == artifact.sha256 and found.size == artifact.size
+
+    def _kept_afar(self, artifact: Artifact) -> bool:
+        """Whether a remote state has it and goes on having it: what was deliberately removed it may drop."""
+        if not (self.registry and self.store.is_afar(artifact)):
+            return False
+        query = "SELECT 1 FROM artifact WHERE id = ? AND removed_at IS NULL"
+        kept = self.registry.db.execute(query, (artifact.id,)).fetchone() is not None
+        self._rests_afar |= kept
+        return kept
 
     def _changes(self, node: Node, before: Committed | None, reads: list[Read], identity: NodeIdentity) -> list[Reason]:
         """Every difference to the attempt in force, named."""

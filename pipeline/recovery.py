@@ -10,6 +10,9 @@ from pipeline.partitions import in_view
 from pipeline.registry import Committed, Registry
 from pipeline.store import Store
 
+ADOPTING = "adopt"
+"""What the selection of a run's row says while another registry's rows are taken over: it is there only as long as that may be killed."""
+
 
 def recover(registry: Registry, store: Store) -> int:
     """Clean up after runs that never ended, or that lost a worker (`litter`); to be called under the run lock. Gives the files removed.
@@ -25,6 +28,7 @@ def recover(registry: Registry, store: Store) -> int:
     orphans.end({run_id for (run_id,) in open_runs})
     removed = tidy(registry, store)
     with registry.atomic() as db:
+        db.execute("DELETE FROM run WHERE status = 'running' AND instr(selection, ?) = 1", (f'{{"{ADOPTING}"',))  # no run of ours
         db.execute("UPDATE attempt SET state = 'aborted', error = 'interrupted' WHERE state = 'started'")
         db.execute("UPDATE run SET litter = 0 WHERE litter = 1 AND status <> 'running'")
         db.execute("UPDATE run SET status = 'interrupted', ended_at = ? WHERE status = 'running'", (time.time(),))

@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from config.errors import RegistryError, StoreError
 from pipeline.tuples import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pipeline.afar import Afar
+
 APPLICATION_ID = 0x50445031  # "PDP1"
 NAME = "registry.db"
 _MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
@@ -48,6 +52,8 @@ class Registry:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.db = connection
+        self.afar: Afar | None = None
+        """Where explanations lie that have not come here."""
 
     @classmethod
     def open(cls, data_dir: str) -> Registry:
@@ -76,7 +82,7 @@ class Registry:
         with telling():
             registry = cls(_connect(f"file:{_quoted(path)}?mode=ro" + "&immutable=1" * alone))
             try:
-                version = registry._check()
+                version = registry.version()
             except BaseException:
                 registry.close()
                 raise
@@ -114,7 +120,7 @@ class Registry:
 
     def misdeclared(self) -> list[str]:
         """Tables, indexes and triggers that are not as the migrations make them; none are judged in a registry of an older program."""
-        if self._check() != LATEST:
+        if self.version() != LATEST:
             return []
         new = Registry(sqlite3.connect(":memory:", isolation_level=None))
         new.prepare()
@@ -148,9 +154,10 @@ class Registry:
 
         row = self.db.execute("SELECT leaves FROM identity WHERE id = ?", (identity_id,)).fetchone()
         try:
-            return json.loads(row[0]) if row else []
+            here: list[list[str]] = json.loads(row[0]) if row else []
         except ValueError:  # damaged; only explanations rest on it, and `verify` tells
             return []
+        return self.afar.leaves(identity_id) if row and not here and self.afar else here
 
     def texts(self) -> list[str]:
         """Digests of the symbols whose source is kept; none in a registry that an older program has made."""
@@ -166,14 +173,15 @@ class Registry:
             self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = FULL")
         self.db.execute("PRAGMA foreign_keys = ON")
-        version = self._check()
+        version = self.version()
         for number, sql in enumerate(_migrations()[version:], version + 1):
             with self.atomic() as db:
                 for statement in _statements(sql):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {number}")
 
-    def _check(self) -> int:
+    def version(self) -> int:
+        """How far its schema is. Raises RegistryError for another program's database, and for one newer than this program."""
         application = self.db.execute("PRAGMA application_id").fetchone()[0]
         version = int(self.db.execute("PRAGMA user_version").fetchone()[0])
         if application not in (APPLICATION_ID, 0) or (application == 0 and version):
@@ -214,6 +222,28 @@ def sync_folder(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def fresh(path: str) -> Registry:
+    """An empty registry in a new file, private."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    return _opened(path)
+
+
+def as_uri(path: str, options: str = "") -> str:
+    """A file's name as SQLite's URI."""
+    return f"file:{_quoted(os.path.abspath(path))}" + (f"?{options}" if options else "")
+
+
+def upgraded(path: str) -> None:
+    """Bring a registry's file that nobody else has open to this program's schema. Raises RegistryError for one it cannot be."""
+    with telling():
+        registry = _opened(path)
+        try:
+            registry.refuse_damaged()
+            registry.db.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            registry.close()
 
 
 def _opened(path: str) -> Registry:

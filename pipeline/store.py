@@ -17,6 +17,10 @@ from collections.abc import Iterable, Iterator
 from config.errors import StoreError
 from pipeline.registry import Artifact, sync_folder
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pipeline.afar import Afar
+
 FOLDER = "store"
 TMP = ".tmp"
 _RESERVED = frozenset((FOLDER, "registry.db", "registry.db-wal", "registry.db-shm", "postgres", "inbox"))
@@ -42,8 +46,9 @@ def refuse_unsafe(name: str) -> None:
 class Store:
     """The store below one data root."""
 
-    def __init__(self, data_dir: str) -> None:
+    def __init__(self, data_dir: str, afar: Afar | None = None) -> None:
         self.root = data_dir
+        self.afar = afar
         self._rooted: set[str] = set()
 
     def path(self, relative: str) -> str:
@@ -95,8 +100,15 @@ class Store:
         except OSError:
             return False
 
+    def is_afar(self, artifact: Artifact) -> bool:
+        """Whether a version's bytes are not here, and a remote state holds them."""
+        return self.afar is not None and not os.path.lexists(self.path(artifact.path)) and self.afar.holds(artifact.sha256)
+
     def show(self, artifact: Artifact) -> None:
-        """Make the plain name mean this version, if it does not already."""
+        """Make the plain name mean this version, if it does not already; one that lies elsewhere has none, nor has an older one then."""
+        if self.is_afar(artifact):
+            self.hide(artifact.name)
+            return
         view = os.path.join(self.root, *artifact.name.split("/"))
         target = self.target(artifact)
         if not _shows(view, target):
@@ -113,12 +125,16 @@ class Store:
         view = os.path.join(self.root, *artifact.name.split("/"))
         return _shows(view, self.target(artifact))
 
+    def is_shown(self, name: str) -> bool:
+        """Whether anything stands under the plain name."""
+        return os.path.lexists(os.path.join(self.root, *name.split("/")))
+
     def hide(self, name: str) -> None:
-        """Take a plain name away; only ever a view, never a stored version."""
+        """Take a plain name away, with the folders that leaves empty; only ever a view, never a stored version."""
         view = os.path.join(self.root, *name.split("/"))
         if os.path.islink(view) or os.path.isfile(view):
             os.unlink(view)
-            _prune(os.path.dirname(view), self.root)
+        _prune(os.path.dirname(view), self.root)
 
     def views_below(self, prefix: str) -> Iterator[str]:
         """Names of the links into the store that stand at or below a plain name; other people's links are theirs."""
@@ -141,6 +157,12 @@ class Store:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         _prune(os.path.dirname(path), os.path.join(self.root, FOLDER))
+
+    def drop_empty_folders(self) -> None:
+        """Remove the folders in the store a kill may have left behind the file they held: their names speak of it."""
+        for folder, _, _ in os.walk(os.path.join(self.root, FOLDER), topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
     def sweep(self, registered: Iterable[str]) -> int:
         """Delete what no registered version owns: temporary and orphaned files. Gives how many."""
@@ -212,6 +234,8 @@ def _prune(folder: str, stop: str) -> None:
     while len(folder) > len(stop):
         try:
             os.rmdir(folder)
+        except FileNotFoundError:
+            pass
         except OSError:
             return
         folder = os.path.dirname(folder)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from config.errors import StoreError, UsageError
 from pipeline.answers.lineage import find
-from pipeline.registry import Registry
+from pipeline.registry import Artifact, Registry
 from scripts.answer import Answer
 from scripts.looks import printable
 from scripts.project import Project
@@ -39,7 +40,7 @@ def diff(project: Project, options: Namespace) -> Answer:
     """Compare two versions of an artifact. UsageError for versions that are not there or whose bytes are gone."""
     name = options.artifact.partition("@")[0]
     with project.pipeline.reading() as registry:
-        a, b = (_version(registry, project.data_dir, name, text) for text in (options.a, options.b))
+        a, b = (_version(registry, project.pipeline.local, name, text) for text in (options.a, options.b))
     data = {"artifact": name, "a": _told(a), "b": _told(b), "identical": a.sha256 == b.sha256}
     head = [f"{printable(name)}: v{a.version} → v{b.version}"]
     if data["identical"]:
@@ -51,14 +52,15 @@ def diff(project: Project, options: Namespace) -> Answer:
     return Answer(data | found, "\n".join([*head, size, *_lines(found)]))
 
 
-def _version(registry: Registry | None, data_dir: str, name: str, text: str) -> Version:
+def _version(registry: Registry | None, local: Callable[[Artifact], str], name: str, text: str) -> Version:
     number = text.removeprefix("v")
     if not number.isdecimal():
         raise UsageError(f"{text!r} is no version.", "Write it as v1 or 1.")
     find(registry, name)  # a name nobody knows gives its own error
     assert registry is not None
     row = registry.db.execute(
-        "SELECT version, sha256, size, rows, path, removed_at FROM artifact WHERE name = ? AND version = ?", (name, int(number))
+        "SELECT removed_at, id, name, version, sha256, size, rows, path, created_at FROM artifact WHERE name = ? AND version = ?",
+        (name, int(number)),
     ).fetchone()
     whole = registry.db.execute(
         "SELECT version FROM artifact WHERE name = ? AND removed_at IS NULL ORDER BY version DESC LIMIT 12", (name,)
@@ -66,16 +68,17 @@ def _version(registry: Registry | None, data_dir: str, name: str, text: str) -> 
     there = ", ".join(f"v{v}" for (v,) in reversed(whole.fetchall()))
     if row is None:
         raise UsageError(f"{name} has no version {number}.", f"Its versions with bytes: {there or 'none'}.")
-    if row[5] is not None:
-        day = time.strftime("%Y-%m-%d", time.localtime(row[5]))
+    if row[0] is not None:
+        day = time.strftime("%Y-%m-%d", time.localtime(row[0]))
         raise UsageError(
             f"The bytes of {name}@v{number} were removed by gc or --clean on {day}; only its row is left.",
             f"Its versions with bytes: {there or 'none'}.",
         )
-    path = os.path.join(data_dir, row[4])
+    found = Artifact(*row[1:])
+    path = local(found)
     if not os.path.exists(path):
         raise StoreError(f"{name}@v{number} is missing from the store.", "`python main.py verify` tells what else is.")
-    return Version(row[0], row[1], row[2], row[3], path)
+    return Version(found.version, found.sha256, found.size, found.rows, path)
 
 
 def _told(version: Version) -> dict[str, Any]:

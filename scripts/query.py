@@ -62,7 +62,7 @@ def _gold_of(project: Project) -> str:
     """Path of the gold file in force. Raises StoreError when there is none."""
     with project.pipeline.reading() as registry:
         found = in_force(registry, GOLD)
-    path = os.path.join(project.data_dir, found.path) if found else ""
+    path = project.pipeline.local(found) if found else ""
     if not os.path.isfile(path):
         raise StoreError("There are no gold tables yet.", "Run the pipeline: python main.py")
     return path

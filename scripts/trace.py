@@ -40,7 +40,7 @@ def trace(project: Project, options: Namespace) -> Answer:
     with project.pipeline.reading() as registry:
         table = versions.daily_table(registry)
         assert registry is not None
-        evidence = Evidence(registry, project.data_dir, table)
+        evidence = Evidence(registry, project.pipeline.local, table)
         row = _row(evidence, day)
         data = _cell(evidence, registry, project, column, day, row)
     _ask_bronze(project, evidence)

@@ -60,9 +60,9 @@ def test_the_engine_knows_no_data_library_and_no_service() -> None:
         assert not imports(path) & FOREIGN_TO_PIPELINE, path
 
 
-ROOM_LINES = {".": 2_500, "code": 1_300, "execution": 1_000, "answers": 1_200, "upkeep": 250}
-"""Lines of code at most: deciding and committing; reading source; running a node; answering questions; removing and
-taking over."""
+ROOM_LINES = {".": 2_700, "code": 1_300, "execution": 1_000, "answers": 1_200, "upkeep": 900}
+"""Lines of code at most: deciding and committing; reading source; running a node; answering questions; removing, taking
+over, travelling to other machines and merging with theirs."""
 
 
 def test_every_room_of_the_engine_stays_readable_in_an_evening() -> None:

@@ -8,45 +8,53 @@ import sqlite3
 
 from pipeline import lock
 from pipeline.partitions import in_view
-from pipeline.registry import Registry
+from pipeline.registry import Artifact, Registry
 from pipeline.store import TMP, Store
 
 
-def verify(registry: Registry | None, data_dir: str) -> list[str]:
-    """One sentence per problem; empty when all is well."""
+def verify(registry: Registry | None, store: Store) -> list[str]:
+    """One sentence per problem; empty when all is well. A version that lies in the remote state is none."""
     try:
-        return _problems(registry, data_dir)
+        return _problems(registry, store)
     except OSError as error:
         return [f"The data directory cannot be looked into: {error.strerror}."]
 
 
-def _problems(registry: Registry | None, data_dir: str) -> list[str]:
-    store = Store(data_dir)
-    busy = lock.is_held(data_dir)
+def elsewhere(registry: Registry | None, store: Store) -> int:
+    """How many kept versions lie in the remote state only."""
+    return sum(store.is_afar(Artifact(*row)) for row in registry.db.execute(_KEPT)) if registry and store.afar else 0
+
+
+_KEPT = "SELECT id, name, version, sha256, size, rows, path, created_at FROM artifact WHERE removed_at IS NULL"
+
+
+def _problems(registry: Registry | None, store: Store) -> list[str]:
+    busy = lock.is_held(store.root)
     stored = set(store.stored())  # listed before the registry is read: what is committed meanwhile is in both
     if registry is None:
         return [f"The store holds {len(stored)} files but there is no registry."] if stored else []
-    problems = _integrity(registry)
-    rows = registry.db.execute("SELECT name, version, sha256, size, path FROM artifact WHERE removed_at IS NULL").fetchall()
-    for name, version, sha, size, path in rows:
-        right = path == store.version_path(name, version, sha)
-        fault = _fault(store.path(path), sha, size) if right else "has a row that was changed"
-        if fault and _still_there(registry, name, version):
-            problems.append(f"{name}@v{version} {fault}.")
-    if not busy and not lock.is_held(data_dir):
-        problems += [f"The store holds {path}, which nobody registered." for path in sorted(stored - {r[4] for r in rows})]
+    problems = _integrity(registry, partial=store.afar is not None and store.afar.partial)
+    rows = [Artifact(*row) for row in registry.db.execute(_KEPT)]
+    for a in rows:
+        right = a.path == store.version_path(a.name, a.version, a.sha256)
+        fault = _fault(store, a) if right else "has a row that was changed"
+        if fault and _still_there(registry, a.name, a.version):
+            problems.append(f"{a.name}@v{a.version} {fault}.")
+    if not busy and not lock.is_held(store.root):
+        problems += [f"The store holds {path}, which nobody registered." for path in sorted(stored - {a.path for a in rows})]
         problems += _views(registry, store)
         if registry.db.execute("SELECT 1 FROM run WHERE status = 'running'").fetchone():
             problems.append("A run was interrupted; the next start cleans up after it.")
     return problems
 
 
-def _integrity(registry: Registry) -> list[str]:
+def _integrity(registry: Registry, *, partial: bool) -> list[str]:
+    """What does not fit together; where history lies in the remote state, version numbers may have gaps."""
     try:
         found = [row[0] for row in registry.db.execute("PRAGMA integrity_check") if row[0] != "ok"]
         found += [f"row {row[1]} of {row[0]} refers to nothing" for row in registry.db.execute("PRAGMA foreign_key_check")]
         gaps = registry.db.execute("SELECT name FROM artifact GROUP BY name HAVING max(version) <> count(*) OR min(version) <> 1")
-        found += [f"{name} has a gap in its versions" for (name,) in gaps]
+        found += [f"{name} has a gap in its versions" for (name,) in gaps if not partial]
         found += [f"what {node} is said to have read never was" for (node,) in registry.db.execute(_MISREAD)]
         found += [f"an unreadable text in {table}" for (table,) in registry.db.execute(_UNREADABLE)]
         found += [f"{name} is not as the program declares it" for name in registry.misdeclared()]
@@ -66,14 +74,14 @@ UNION SELECT 'run' FROM run WHERE NOT json_valid(selection)
 """
 
 
-def _fault(path: str, sha: str, size: int) -> str | None:
+def _fault(store: Store, artifact: Artifact) -> str | None:
     try:
-        with open(path, "rb") as file:
+        with open(store.path(artifact.path), "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-            if (found, there := os.fstat(file.fileno()).st_size) != (sha, size):
-                return f"has other bytes than were committed ({there} of {size})"
+            if (found, there := os.fstat(file.fileno()).st_size) != (artifact.sha256, artifact.size):
+                return f"has other bytes than were committed ({there} of {artifact.size})"
     except FileNotFoundError:
-        return "is missing from the store"
+        return None if store.is_afar(artifact) else "is missing from the store"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return None
@@ -88,7 +96,7 @@ def _still_there(registry: Registry, name: str, version: int) -> bool:
 def _views(registry: Registry, store: Store) -> list[str]:
     current = in_view(registry.state())
     live = {row[0] for row in registry.db.execute("SELECT id FROM artifact WHERE removed_at IS NULL")}
-    hidden = [a.name for a in current if a.id in live and not store.shows(a)]
+    hidden = [a.name for a in current if a.id in live and not store.shows(a) and not (store.afar and not store.is_shown(a.name))]
     wrong = [f"{name} does not show its current version; the next run repairs it." for name in hidden]
     names = {a.name for a in current}
     tops = {name.partition("/")[0] for name in names}

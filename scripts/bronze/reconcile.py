@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from config.sources import SOURCES
 from config.stage import File
 from pipeline.nodes import nodes
-from pipeline.registry import Registry
+from pipeline.registry import Artifact, Registry
 from scripts.answer import Answer
 from scripts.project import Project
 from scripts.words import counted
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from warehouse.bronze.checking.reconcile import Outcome
 
 _MADE = """
-SELECT o.role, f.name, f.path, f.sha256, f.size, f.version, f.created_at
+SELECT o.role, f.id, f.name, f.version, f.sha256, f.size, f.rows, f.path, f.created_at
 FROM node_state s JOIN attempt_output o ON o.attempt_id = s.attempt_id JOIN artifact f ON f.id = o.artifact_id
 WHERE s.node = ? AND f.removed_at IS NULL ORDER BY f.name
 """
@@ -58,15 +58,16 @@ def answer(project: Project, options: Namespace) -> Answer:
 def in_force(project: Project) -> dict[str, dict[str, list[File]]]:
     """Source → role → the artifacts in force: what its bronze table should hold, and what a load of it reads."""
     with project.pipeline.reading() as registry:
-        found = {source: _files(registry, project.data_dir, source) for source in SOURCES} if registry else {}
+        found = {source: _files(registry, project.pipeline.local, source) for source in SOURCES} if registry else {}
     return {source: files for source, files in found.items() if "records" in files}
 
 
-def _files(registry: Registry, data_dir: str, source: str) -> dict[str, list[File]]:
+def _files(registry: Registry, local: Callable[[Artifact], str], source: str) -> dict[str, list[File]]:
     files: dict[str, list[File]] = {}
     for node in (f"ingestion.{source}.records", f"ingestion.{source}.extract"):
-        for role, name, path, sha256, size, version, created_at in registry.db.execute(_MADE, (node,)):
-            files.setdefault(role, []).append(File(name, os.path.join(data_dir, path), sha256, size, version, created_at))
+        for role, *facts in registry.db.execute(_MADE, (node,)).fetchall():
+            a = Artifact(*facts)
+            files.setdefault(role, []).append(File(a.name, local(a), a.sha256, a.size, a.version, a.created_at))
     return files
 
 

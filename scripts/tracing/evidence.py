@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from config.errors import StoreError
 from config.metrics import METRICS
-from pipeline.registry import Registry
+from pipeline.registry import Artifact, Registry
 from processing.aggregators.remaking import Choice
 from processing.normalizers.revisions import newest
 from scripts.tracing.tables import AT, Row, rows_where
@@ -32,11 +31,12 @@ class Asked(NamedTuple):
 class Evidence:
     """Reads the versions behind one daily table. What is no longer kept leaves a note, not an error."""
 
-    def __init__(self, registry: Registry, data_dir: str, table: Made) -> None:
+    def __init__(self, registry: Registry, local: Callable[[Artifact], str], table: Made) -> None:
+        """`local` gives the path of a version's bytes."""
         self.table = table
         self.notes: list[str] = []
         self.asked: list[Asked] = []
-        self._registry, self._data_dir = registry, data_dir
+        self._registry, self._local = registry, local
         self._rested: dict[int, dict[str, Any]] = {}
         self._raws: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -68,7 +68,7 @@ class Evidence:
 
     def path(self, version: Version) -> str:
         """Where its bytes are."""
-        return os.path.join(self._data_dir, version.path)
+        return self._local(version.artifact)
 
     def rested_on(self) -> list[dict[str, Any]]:
         """The versions this answer rests on, in the order they were read."""

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from config.errors import UsageError
 from config.sources import SOURCES
-from pipeline.registry import Registry
+from pipeline.registry import Artifact, Registry
 
 MERGE = "merge.daily_metrics"
 
-_FACTS = "f.id, f.name, f.version, f.sha256, f.path, f.removed_at IS NOT NULL, f.created_at"
+_FACTS = "f.id, f.name, f.version, f.sha256, f.size, f.path, f.removed_at IS NOT NULL, f.created_at"
 _MADE_BY = """
 SELECT a.id, a.node, a.run_id, a.started_at, a.settings_id FROM attempt_output o JOIN attempt a ON a.id = o.attempt_id
 WHERE o.artifact_id = ? AND a.state = 'committed'
@@ -38,10 +38,16 @@ class Version(NamedTuple):
     name: str
     version: int
     sha256: str
+    size: int
     path: str
     removed: bool
     """Its bytes were taken away by `gc` or `--clean`."""
     created_at: float
+
+    @property
+    def artifact(self) -> Artifact:
+        """As the engine knows it."""
+        return Artifact(self.id, self.name, self.version, self.sha256, self.size, None, self.path, self.created_at)
 
     def told(self, role: str, made_by: Attempt) -> dict[str, Any]:
         """As the answer names it."""
@@ -108,9 +114,9 @@ def raw_artifact(registry: Registry, name: str, sha256: str) -> Version | None:
 
 
 def fetched(registry: Registry, artifact: Version) -> dict[str, Any]:
-    """The fetch that first brought these bytes: run, attempt, node, time, and the dropped file or the remote they came from."""
-    attempt, node, run_id, started_at = registry.db.execute(
-        "SELECT a.id, a.node, a.run_id, a.started_at FROM artifact f JOIN attempt a ON a.id = f.attempt_id WHERE f.id = ?",
+    """The fetch that first brought these bytes: run, attempt, node, when they were kept, and the dropped file or remote they came from."""
+    attempt, node, run_id, kept_at = registry.db.execute(
+        "SELECT a.id, a.node, a.run_id, f.created_at FROM artifact f JOIN attempt a ON a.id = f.attempt_id WHERE f.id = ?",
         (artifact.id,),
     ).fetchone()
     inputs = registry.db.execute("SELECT role, name, sha256 FROM attempt_input WHERE attempt_id = ?", (attempt,)).fetchall()
@@ -118,7 +124,7 @@ def fetched(registry: Registry, artifact: Version) -> dict[str, Any]:
         "run_id": run_id,
         "attempt": attempt,
         "node": node,
-        "at": utc(started_at),
+        "at": utc(kept_at),
         "from": _origin(artifact, node, inputs),
     }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -104,7 +103,7 @@ class Shelf:
             raise _MISSING
         if known is not None and known.sha256 == found.sha256:
             return known
-        gold = open_file(os.path.join(self._project.data_dir, found.path))
+        gold = open_file(self._project.pipeline.local(found))
         columns: dict[str, dict[str, str]] = {"daily": {}, "daily_by_source": {}}
         for row in gold.rows(_COLUMNS):
             columns[row["table_name"]][row["column_name"]] = row["data_type"]

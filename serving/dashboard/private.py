@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from config import audit
 from config.errors import AccessError, PDPError, StoreError
 from config.sealing import key_of
 from scripts.in_force import GOLD, SEALED, in_force
@@ -137,6 +138,7 @@ def _opened(project: Project, settings: Settings, login: str, by_provider: bool)
         return not access.sessions().over(login)
 
     gold = Watched(open_gold(project, settings), still_open)
+    audit.record(project.data_dir, "sign_in", by="provider" if by_provider else "password")
     checked = partial(_clear_if_over, still_open, login, who)
     tools = Tools(
         evidence=partial(_evidence, project, gold),
@@ -192,7 +194,7 @@ def _path(project: Project, name: str) -> str:
     """Of the artifact in force; without a registry, where only sealed tables were brought, the plain name. '' when there is none."""
     with project.pipeline.reading() as registry:
         found = in_force(registry, name)
-    path = os.path.join(project.data_dir, found.path if found else name)
+    path = project.pipeline.local(found) if found else os.path.join(project.data_dir, name)
     return path if os.path.isfile(path) else ""
 
 
