@@ -180,17 +180,47 @@ class Settings(BaseSettings):
 
     google_application_credentials: str | None = Field(None, description="Path of a service account's JSON key.")
     google_credentials_base64: SecretStr | None = Field(None, description="The same key, base64.")
+    google_oauth_client_id: str | None = Field(
+        None, description="OAuth client of your own Google project: keeps the state on your Drive as yourself; see docs/state.md."
+    )
+    google_oauth_client_secret: SecretStr | None = Field(None, description="That client's secret.")
+    google_oauth_refresh_token: SecretStr | None = Field(None, description="Your refresh token for that client.")
     google_sheets_bp_id: str | None = Field(None, description="Id of the sheet: the long part of its address.")
     google_sheets_worksheets: list[str] = Field(
         [], description="Worksheets to read; empty means all.", examples=[["2024", "2025"]]
     )
     mi_band_drive_folder_id: str | None = Field(None, description="Id of the Drive folder with Mi Fitness exports.")
     google_api_endpoint: str | None = Field(None, description="An emulator's address instead of Google's, for tests.")
-    google_drive_state_folder_id: str | None = None
-    state_url: str | None = None
+    google_drive_state_folder_id: str | None = Field(None, description="Id of the Drive folder the state is kept in.")
+    state_url: str | None = Field(
+        None,
+        description="Where the state is kept: s3://bucket/prefix, gs://…, az://container/prefix, drive:FOLDER_ID or a folder.",
+        examples=["s3://bucket/prefix"],
+    )
     state_key: SecretStr | None = Field(
         None,
         description="Seals what leaves this machine: 32 bytes in base64 or hex. With it every run also makes gold/gold.sealed.",
+    )
+    state_key_file: str | None = Field(
+        None, description="File that holds STATE_KEY instead, such as a secret that a container mounts."
+    )
+    state_plain: bool = Field(
+        False, description="Keep the state without STATE_KEY, unsealed: only for a place that is safe in itself.", examples=[True]
+    )
+    state_keep_generations: int = Field(
+        5, ge=1, le=100, description="How many pushes the remote state can be set back to.", examples=[5]
+    )
+    state_lease_minutes: float = Field(
+        0,
+        ge=0,
+        le=1440,
+        description="A pull asks others to wait so long for the push; 0: nobody waits, what meets is merged.",
+        examples=[30],
+    )
+    stateless_dir: str | None = Field(
+        None,
+        description="Folder that --stateless works in, and empties; without it memory where there is room, else the temporary folder.",
+        examples=["/run/user/1000"],
     )
     dashboard_password_hash: SecretStr | None = Field(
         None, description="argon2id hash of the dashboard's password: made by `python main.py password`; see docs/dashboard.md."
@@ -222,7 +252,16 @@ class Settings(BaseSettings):
     )
     metrics_open: bool = Field(False, description="Whether GET /metrics of the API answers without a key.", examples=[True])
     csv_url: str | None = None
-    aws_endpoint_url: str | None = None
+    aws_endpoint_url: str | None = Field(
+        None, description="Address of a store that speaks S3 and is not Amazon's.", examples=["https://fly.storage.tigris.dev"]
+    )
+    aws_access_key_id: str | None = Field(None, description="For a state in S3; without it the machine's own role is used.")
+    aws_secret_access_key: SecretStr | None = Field(None, description="Goes with it.")
+    aws_session_token: SecretStr | None = Field(None, description="Goes with it, if it is a temporary one.")
+    aws_region: str | None = Field(None, description="Region of the bucket.", examples=["eu-central-1"])
+    azure_storage_account_name: str | None = Field(None, description="For a state in Azure Blob Storage.")
+    azure_storage_account_key: SecretStr | None = Field(None, description="Goes with it.")
+    azure_storage_sas_key: SecretStr | None = Field(None, description="A shared access signature instead of the key.")
 
     openlineage_url: WebAddress | None = Field(
         None, description="Lineage server told about every run that did something.", examples=["http://localhost:5000"]
@@ -274,6 +313,11 @@ class Settings(BaseSettings):
     events: list[Event] = Field(
         [], description="Further days to mark.", examples=[[{"date": "2025-03-01", "label": "New tablets", "kind": "medication"}]]
     )
+    own_users: dict[SourceName, list[str]] = Field(
+        {},
+        description="Which users, accounts or names of a source are you, where it holds several people; see docs/export.md.",
+        examples=[{"bp_csv": ["2"], "mi_fitness": ["1234567890"], "google_sheets": ["Anna"]}],
+    )
     source_priority: dict[MetricOrKind, list[SourceName]] = Field(
         {},
         description="Metric or kind to the sources believed first.",
@@ -303,6 +347,11 @@ class Settings(BaseSettings):
         description="What is wanted of each load of records; see docs/quality.md.",
         examples=[{"completeness": 0.95, "freshness_hours": 72, "sources": {"mi_fitness": {"freshness_hours": None}}}],
     )
+    retention: dict[SourceName, Annotated[int, Field(ge=1, le=36_500)]] = Field(
+        {},
+        description="Days a source's measurements are kept; what is older goes with `erase --expired`. See docs/privacy.md.",
+        examples=[{"mi_fitness": 730}],
+    )
     bp_csv_presets: dict[str, dict[str, Any]] = Field(
         {},
         description="Own presets for blood pressure CSVs; see docs/sources.md.",
@@ -324,10 +373,14 @@ class Settings(BaseSettings):
 NOT_FOR_NODES = frozenset(
     """
     database_url pg_host pg_port pg_db pg_user pg_pass google_application_credentials google_credentials_base64
+    google_oauth_client_id google_oauth_client_secret google_oauth_refresh_token
     google_drive_state_folder_id state_url state_key dashboard_password_hash dashboard_allowed_users dashboard_idle_minutes
     dashboard_session_hours api_key api_host csv_url aws_endpoint_url
+    state_key_file state_plain state_keep_generations state_lease_minutes
+    aws_access_key_id aws_secret_access_key aws_session_token aws_region
+    azure_storage_account_name azure_storage_account_key azure_storage_sas_key
     api_port api_cors_origins api_rate_limit api_allowed_hosts metrics_open
-    openlineage_api_key alert_webhook_url alert_webhook_header alert_email_password
+    openlineage_api_key alert_webhook_url alert_webhook_header alert_email_password stateless_dir
     """.split()  # noqa: SIM905 - a table reads better than a list
 )
 """Settings no node declares: operation, not meaning."""
@@ -339,7 +392,7 @@ def load(files: list[Path], env_file: Path) -> Settings:
     for file in files:
         values.update(_read_yaml(file))
     try:
-        return Settings(_env_file=env_file, **values)  # type: ignore[call-arg]
+        return _with_key(Settings(_env_file=env_file, **values))  # type: ignore[call-arg]
     except ValidationError as error:
         raise explained(error, Settings.model_fields) from None
     except WrongSource as error:  # a list in the environment that is no JSON
@@ -359,6 +412,24 @@ def for_nodes(settings: Settings) -> dict[str, Any]:
 
 def _state_key(settings: Settings) -> str:
     return settings.state_key.get_secret_value().strip() if settings.state_key else ""
+
+
+def _with_key(settings: Settings) -> Settings:
+    """The same, with the key that STATE_KEY_FILE names where STATE_KEY says none."""
+    if settings.state_key_file and not _state_key(settings):
+        settings.state_key = SecretStr(_held_by(settings.state_key_file))
+    return settings
+
+
+def _held_by(path: str) -> str:
+    """The key in a file. Raises SettingsError when it cannot be read."""
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise SettingsError(
+            f"STATE_KEY_FILE names a file that cannot be read: {why}.", "Give the path of the key's file."
+        ) from None
 
 
 def secrets(settings: Settings) -> dict[str, str]:

@@ -133,10 +133,10 @@ def _path(root: str, watched: list[str]) -> str:
     return os.path.join(os.path.abspath(os.path.join(root, folder)), f".settings-{files}.json")
 
 
-def _from_env_file(path: str) -> str | None:
+def _from_env_file(path: str, wanted: str = "DATA_DIR") -> str | None:
     for line in _bytes(path).decode("utf-8", "replace").splitlines():
         name, _, value = line.partition("=")
-        if name.strip().upper() == "DATA_DIR":
+        if name.strip().upper() == wanted:
             return value.strip().strip("'\"")
     return None
 
@@ -147,6 +147,8 @@ def _key(root: str, watched: list[str], names: list[list[Any]]) -> str:
     folded = {name.upper(): value for name, value in os.environ.items()}
     seen: list[Any] = [[name, bool(folded.get(name)) if secret else folded.get(name)] for name, secret in names]
     seen.append(hashlib.sha256(folded.get("STATE_KEY", "").encode()).hexdigest())  # another key is another `state_key_id`
+    key_file = folded.get("STATE_KEY_FILE") or _from_env_file(os.path.join(root, ".env"), "STATE_KEY_FILE") or ""
+    seen.append(hashlib.sha256(_bytes(os.path.expanduser(key_file)) if key_file else b"").hexdigest())
     seen += [[os.path.relpath(f, root), hashlib.sha256(_bytes(f)).hexdigest()] for f in watched]
     for name in _CODE:
         stamp = os.stat(os.path.join(folder, name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from config.errors import SettingsError, UsageError
 from config.snapshot import NodeSettings, node_settings
@@ -14,6 +14,9 @@ from pipeline.listing import below
 from pipeline.node import Node
 from pipeline.nodes import STAGES, nodes
 from pipeline.registry import Registry
+
+if TYPE_CHECKING:
+    from pipeline.afar import Afar
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLE = "example"
@@ -72,7 +75,12 @@ def open_project(root: str = ROOT) -> Project:
         frozen = [s for s in sources if s not in dropped and s not in live]
         left_out = [s for s in SOURCES.values() if s.name not in sources]
         pipeline = Pipeline(
-            nodes(sources, live, sealed=bool(settings["state_key_id"])), data_dir, settings, STAGES, code_root=root
+            nodes(sources, live, sealed=bool(settings["state_key_id"])),
+            data_dir,
+            settings,
+            STAGES,
+            code_root=root,
+            afar=_afar(data_dir, settings),
         )
         if example:
             pipeline.forget(lambda _: True)
@@ -86,8 +94,19 @@ def example_project(settings: NodeSettings, data_dir: str, root: str, strays: li
     settings.plain["environment"] = EXAMPLE
     shipped = [s for s in SOURCES if below(root, f"examples/inbox/{s}/**")]
     inbox = {"examples": os.path.join(root, "examples", "inbox")}
-    pipeline = Pipeline(_as_examples(shipped, bool(settings["state_key_id"])), data_dir, settings, STAGES, inbox, root)
+    pipeline = Pipeline(
+        _as_examples(shipped, bool(settings["state_key_id"])), data_dir, settings, STAGES, inbox, root, _afar(data_dir, settings)
+    )
     return Project(pipeline, settings, shipped, [], [], examples=True, strays=strays)
+
+
+def _afar(data_dir: str, settings: NodeSettings) -> Afar | None:
+    """The remote state, if this data root was pulled from one or pushed to it."""
+    if not os.path.exists(os.path.join(data_dir, "state", "manifest.json")):
+        return None
+    from scripts.state.afar import open_afar
+
+    return open_afar(data_dir, settings)
 
 
 def _as_examples(sources: list[str], sealed: bool) -> list[Node]:

@@ -33,7 +33,7 @@ LONGEST_WAIT = 60.0
 
 _SHARE = "Share it with the service account's address (`client_email` in the credentials file) as a viewer."
 _LATER = "Run again later; what is there stays valid."
-_RATE_LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED"})
+RATE_LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED"})
 
 
 class NotSharedError(SourceDenied):
@@ -116,13 +116,13 @@ _CONNECTION = (
 
 
 def _status(status: int, headers: Mapping[str, str], body: bytes, thing: str) -> PDPError:
-    if status in (408, 429) or status >= 500 or (status == 403 and _reasons(body) & _RATE_LIMITS):
+    if status in (408, 429) or status >= 500 or (status == 403 and reasons(body) & RATE_LIMITS):
         busy = BusyError(f"Google is too busy to give the {thing} (HTTP {status}).", _LATER)
         busy.wait = retry_after(headers)
         return busy
     if status == 404:
         return NotSharedError(f"The {thing} is not there or not shared with the service account.", _SHARE)
-    if status == 403 and _reasons(body) & {"accessNotConfigured", "SERVICE_DISABLED"}:
+    if status == 403 and reasons(body) & {"accessNotConfigured", "SERVICE_DISABLED"}:
         return SourceDenied(
             "The Google project of the service account has this API switched off.",
             "Enable the Google Drive API and the Google Sheets API in it.",
@@ -134,7 +134,7 @@ def _status(status: int, headers: Mapping[str, str], body: bytes, thing: str) ->
     return SourceDenied(f"Google refuses to give the {thing} (HTTP {status}).", "Check the id in the settings.")
 
 
-def _reasons(body: bytes) -> set[str]:
+def reasons(body: bytes) -> set[str]:
     """The machine-readable reasons of an error answer, old style and new."""
     try:
         error = json.loads(body)["error"]
