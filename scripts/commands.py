@@ -15,6 +15,7 @@ from scripts.project import Project, open_project
 
 if TYPE_CHECKING:
     from pipeline.outcome import Run
+    from scripts.answer import Answer
 
 ANSWERS = {
     "plan": "scripts.inspect:plan",
@@ -33,19 +34,41 @@ ANSWERS = {
     "verify": "scripts.inspect:verify",
     "accept": "scripts.keeping:accept",
     "gc": "scripts.keeping:gc",
+    "erase": "scripts.erase.command:erase",
+    "backup": "scripts.backup.command:backup",
+    "audit": "scripts.audit:audit",
     "source": "scripts.sources:answer",
     "bronze": "scripts.bronze.commands:answer",
     "dlq": "scripts.dlq:answer",
     "serve": "scripts.serve:serve",
+    "state": "scripts.state.commands:answer",
     "password": "scripts.password:password",
     "alerts": "scripts.alerts:answer",
+    "export": "scripts.export.command:export",
 }
 """Command → the function that answers it: (project, options) → Answer. Imported only when it is asked for."""
+
+BEFORE = {
+    "doctor": "scripts.doctor.examination:doctor",
+    "mock": "scripts.mock.command:mock",
+    "restore": "scripts.backup.command:restore",
+    "help": "scripts.commandline.help:shown",
+    "completion": "scripts.commandline.completion:completion",
+}
+"""Commands that need no project, and so work whatever the settings are: (options) → Answer."""
+
+
+_WITHOUT_HISTORY = frozenset("run plan explain status query gold password alerts source state".split())  # noqa: SIM905
+"""Commands that a registry's core is enough for, where the rest lies in the remote state."""
 
 
 def dispatch(options: argparse.Namespace) -> int:
     """Run the parsed command; gives the exit code."""
+    if options.command in BEFORE:
+        return _told(_function(BEFORE[options.command])(options), options)
     project = open_project()
+    if options.command not in _WITHOUT_HISTORY or getattr(options, "clean", False):
+        _complete(project)
     if options.command == "run":
         return _run(project, options)
     if options.command == "serve":
@@ -56,34 +79,79 @@ def dispatch(options: argparse.Namespace) -> int:
         from scripts.bronze.console import psql
 
         return psql(project, options.arguments)
+    if options.command == "state" and options.action == "with":
+        from scripts.stateless.command import with_state
+
+        return with_state(project, options)
     return _answer(project, options)
 
 
+def _complete(project: Project) -> None:
+    """Have the whole history here, if this machine has pulled no more than the registry's core."""
+    if os.path.exists(os.path.join(project.data_dir, "state", "manifest.json")):
+        from scripts.state.complete import complete
+
+        complete(project)
+
+
 def _answer(project: Project, options: argparse.Namespace) -> int:
+    return _told(_function(ANSWERS[options.command])(project, options), options)
+
+
+def _function(name: str) -> Any:
     import importlib
 
-    module, _, function = ANSWERS[options.command].partition(":")
-    answer = getattr(importlib.import_module(module), function)(project, options)
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _told(answer: Answer, options: argparse.Namespace) -> int:
     print(json.dumps(answer.data) if options.json else answer.text)
-    return int(answer.exit_code)
+    return answer.exit_code
 
 
 def _run(project: Project, options: argparse.Namespace) -> int:
     if options.raw and not options.clean:
         raise UsageError("--raw goes with --clean.", "Write --clean --raw to remove raw artifacts too.")
     if options.clean:
+        _refuse_unattended(options)
         return _clean(project, options)
+    if options.schedule:
+        from scripts.schedule import schedule, without_schedule
+
+        return schedule(project, options, without_schedule(options.typed))
     if options.dry_run:
         options.command = "plan"
         return _answer(project, options)
+    if options.sync or options.stateless:
+        from scripts.stateless.around import stateless, synced
+
+        work = stateless if options.stateless else synced
+        return work(project, lambda pulled: _job(pulled, options))
     return _execute(project, asked_for(project, options), options)
+
+
+def _job(project: Project, options: argparse.Namespace) -> int:
+    """What is done between pull and push: the run, then what the setting `retention` says."""
+    code = _execute(project, asked_for(project, options), options)
+    if project.settings["retention"]:
+        from scripts.erase.due import erase_expired
+
+        code = erase_expired(open_project()) or code
+    return code
+
+
+def _refuse_unattended(options: argparse.Namespace) -> None:
+    for name in ("schedule", "sync", "stateless"):
+        if getattr(options, name):
+            raise UsageError(f"--clean does not go with --{name}.", "Run it on its own.")
 
 
 def _execute(project: Project, selection: Selection, options: argparse.Namespace) -> int:
     from scripts import summary
 
     run = through_engine(project, selection, options)
-    print(json.dumps(summary.as_json(run)) if options.json else summary.text(run, project))
+    print(json.dumps(summary.as_json(run)) if options.json else summary.text(run, project, not options.stateless))
     return 1 if run.status == "failed" else 0
 
 
@@ -112,6 +180,10 @@ def through_engine(project: Project, selection: Selection, options: argparse.Nam
     if acted:
         _tell_lineage(project, run.run_id)
     _tell_watchers(project, acted)
+    if acted and project.settings["retention"]:
+        from scripts.erase.due import tell_expired
+
+        tell_expired(project)
     if options.debug:
         for outcome in run.outcomes:
             print(outcome.details, end="", file=sys.stderr)
@@ -192,12 +264,12 @@ def asked_for(project: Project, options: argparse.Namespace) -> Selection:
 def _refuse_misplaced(options: argparse.Namespace) -> None:
     """A command that does not come first, or is misspelt, is not a source that is not there."""
     for name in options.sources:
-        if name in ANSWERS:
+        if name in ANSWERS or name in BEFORE:
             raise UsageError(f"{name!r} is a command, and a command comes first.", f"Write: python main.py {name} …")
         if name not in SOURCES and options.command == "run" and not options.dry_run:
             from pipeline.answers.lineage import closest
 
-            near = ["--help"] if name == "help" else closest(name, [*ANSWERS, *SOURCES], 0.7)
+            near = closest(name, [*ANSWERS, *BEFORE, *SOURCES], 0.7)
             if near:
                 raise UsageError(f"There is no command or source named {name!r}.", f"Did you mean {' or '.join(near)}?")
 

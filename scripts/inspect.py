@@ -52,6 +52,9 @@ def verify(project: Project, options: Namespace) -> Answer:
     from scripts.bronze.status import problems as bronze_problems
 
     problems = [*project.pipeline.verify(), *bronze_problems(project)]
-    data = {"ok": not problems, "problems": problems}
+    afar = project.pipeline.elsewhere()
+    data: dict[str, Any] = {"ok": not problems, "problems": problems} | ({"elsewhere": afar} if afar else {})
     text = "\n".join(problems) if problems else "All is well: every artifact has the bytes that were committed."
+    if afar:
+        text += f"\n{counted(afar, 'version')} lie in the remote state only: `python main.py state verify` looks at those."
     return Answer(data, text, 1 if problems else 0)

@@ -40,15 +40,18 @@ def as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def text(run: Run, project: Project) -> str:
-    """The summary. What a node refused is told when it ran, not again when its outputs are found to stand."""
+def text(run: Run, project: Project, stays: bool = True) -> str:
+    """The summary. What a node refused is told when it ran, not again when its outputs are found to stand.
+
+    `stays`: the data directory is there afterwards, and so are the places to look at.
+    """
     lines = [_headline(run, project), *_failures(run.outcomes)]
     if any(o.action in {"ran", "restored"} for o in run.outcomes):
         lines += ["", *_stages(run.outcomes), *_refused(run.outcomes, project), *_findings(run.outcomes)]
         lines += _unusual(run, project)
     lines += [*_warnings(run.outcomes), *_misses(run.outcomes)]
     lines += [f"  ! {_stray(name)}" for name in project.strays]
-    lines += ["", *_places(project), *_advice(run, project)]
+    lines += ["", *_places(project), *_advice(run, project)] if stays else ["", "  Ask it: python main.py state with -- status"]
     return "\n".join(lines)
 
 
