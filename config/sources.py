@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Source(NamedTuple):
@@ -22,6 +22,8 @@ class Source(NamedTuple):
     """`"module:function"` that turns its records into readings."""
     hint: str = ""
     """How to switch it on, in half a sentence."""
+    modality: Literal["sensed", "self-reported"] = "sensed"
+    """How its values come about, in the words of Open mHealth."""
 
 
 SOURCES: dict[str, Source] = {
@@ -36,6 +38,7 @@ SOURCES: dict[str, Source] = {
             settings=("timezone", "timezone_overrides"),
             normalizer="processing.normalizers.blood_pressure:normalize_google_sheets",
             hint="set GOOGLE_SHEETS_BP_ID and credentials, or drop the sheet as CSV, XLSX or JSON",
+            modality="self-reported",
         ),
         Source(
             "mi_fitness",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from config.stage import Finding, Inputs, Outputs, Report
 from config.timezones import PersonZones, zone
 from processing.normalizers.building import Normalized, When
 from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.owners import OTHER, Record, guessed, mine
 from processing.normalizers.pressure_values import Combined, Number, Pair, read_number, read_pair, read_pulse, split_pair
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,33 +34,37 @@ _MARKS = (("irregular", "irregular_heartbeat"), ("movement", "movement"))
 
 
 def normalize_google_sheets(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Role `records` → roles `readings`, `rejected`. Settings: `timezone`, `timezone_overrides`. Balance unit: record."""
+    """Role `records` → roles `readings`, `rejected`. Settings: `timezone`, `timezone_overrides`, `own_users`. Balance unit: record.
+    Records of other people are refused (`other_user`)."""
     return _normalize("google_sheets", inputs, outputs, settings)
 
 
 def normalize_bp_csv(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """As `normalize_google_sheets`; readings of another user of the cuff are refused (`other_user`)."""
+    """As `normalize_google_sheets`; the other users of a cuff are other people."""
     return _normalize("bp_csv", inputs, outputs, settings)
 
 
 def _normalize(source: str, inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    run = _Run(Normalized(source), PersonZones(settings["timezone"], settings["timezone_overrides"]))
-    for row, standing in read_newest(inputs.one("records").path):
+    records, own_users = inputs.one("records").path, settings["own_users"]
+    own = mine(source, records, own_users)
+    run = _Run(Normalized(source), PersonZones(settings["timezone"], settings["timezone_overrides"]), own)
+    for row, standing in read_newest(records):
         if standing == "invalid":
             run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
         elif standing == "superseded":
             run.out.fates["superseded"] += 1
         else:
             run.take(row)
-    return run.out.write(outputs, findings=run.findings())
+    others = guessed(source, own_users, run.out.fates[f"rejected:{OTHER}"]) if source != "bp_csv" else []
+    return run.out.write(outputs, findings=[*run.findings(), *others])
 
 
 class _Run:
     """One normalizer's run."""
 
-    def __init__(self, out: Normalized, zones: PersonZones) -> None:
+    def __init__(self, out: Normalized, zones: PersonZones, own: Callable[[Record], bool]) -> None:
         self.out = out
-        self._zones = zones
+        self._zones, self._own = zones, own
         self._without_unit: Counter[str] = Counter()
 
     def findings(self) -> list[Finding]:
@@ -76,8 +81,8 @@ class _Run:
         fields: dict[str, Any] = raw["fields"]
         if row.stamp is None:
             self.out.drop(row, "time_missing")
-        elif _is_another_user(raw, fields):
-            self.out.drop(row, "other_user", "user")
+        elif not self._own(raw):
+            self.out.drop(row, OTHER, "user")
         else:
             self._measured(row, row.stamp, raw, fields)
 
@@ -135,17 +140,6 @@ def _take_apart(fields: Mapping[str, Any]) -> tuple[Combined, bool]:
 
 def _is_empty(cell: Any) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
-
-
-def _is_another_user(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
-    mine, user = raw.get("ownUser"), fields.get("user")
-    return mine is not None and user is not None and _user(user) != _user(mine)
-
-
-def _user(text: str) -> str:
-    """`User 2` and `2` are the same user."""
-    digits = re.findall(r"\d+", text)
-    return digits[0].lstrip("0") if len(digits) == 1 else text.strip().casefold()
 
 
 def _stated(name: str | None, seconds: int) -> int | None:

@@ -9,7 +9,7 @@ written as UTC and are never used. Rules and their sources: `docs/sources.md`, M
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from processing.normalizers.building import Normalized, When
 from processing.normalizers.mi_fitness_sleep import MINUTE, NoSessionError, Session, choose, day_minutes, sessions_of
 from processing.normalizers.newest import Row, read_newest
 from processing.normalizers.numbers import number
+from processing.normalizers.owners import OTHER, Record, guessed, mine
 
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
@@ -29,9 +30,11 @@ _EPOCH = date(1970, 1, 1)
 
 
 def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Role `records` → roles `readings`, `rejected`. Settings: timezone, timezone_overrides."""
-    run = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"]))
-    for row, standing in read_newest(inputs.one("records").path):
+    """Role `records` → roles `readings`, `rejected`. Settings: timezone, timezone_overrides, own_users. Records of other accounts are
+    refused (`other_user`)."""
+    records, own_users = inputs.one("records").path, settings["own_users"]
+    run = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"]), mine("mi_fitness", records, own_users))
+    for row, standing in read_newest(records):
         if standing == "newest":
             run.take(row)
         elif standing == "superseded":
@@ -39,10 +42,8 @@ def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> 
         else:
             run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
     run.finish()
-    done = run.out.write(outputs, run.labels())
-    if len(run.accounts) > 1:
-        done["findings"] = [{"code": "several_accounts", "message": _SEVERAL_ACCOUNTS, "count": len(run.accounts)}]
-    return done
+    others = guessed("mi_fitness", own_users, run.out.fates[f"rejected:{OTHER}"])
+    return run.out.write(outputs, run.labels(), others)
 
 
 @dataclass
@@ -62,11 +63,10 @@ class _Pending:
 class _Run:
     """One run of the normalizer."""
 
-    def __init__(self, zones: PersonZones) -> None:
+    def __init__(self, zones: PersonZones, own: Callable[[Record], bool]) -> None:
         self.zones = zones
+        self._own = own
         self.out = Normalized("mi_fitness")
-        self.accounts: set[str] = set()
-        """Whose exports these are: more than one is worth saying."""
         self._names: dict[str, str] = {}
         self._days: dict[tuple[str, str, str, date], _Pending] = {}
         self._sleep: list[_Pending] = []
@@ -75,8 +75,9 @@ class _Run:
         """One valid record."""
         raw = json.loads(row.text)
         table = raw["table"]
-        self.accounts.add(raw.get("Uid") or raw.get("uid") or "")
-        if table == "hlth_center_fitness_data":
+        if not self._own(raw):
+            self.out.drop(row, OTHER, "Uid")
+        elif table == "hlth_center_fitness_data":
             self._sample(row, raw)
         elif table == "hlth_center_aggregated_fitness_data":
             self._report(row, raw)
@@ -298,7 +299,6 @@ def _micros(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-_SEVERAL_ACCOUNTS = "The exports are of several accounts; their days are put together as one person's."
 _Fields = tuple[tuple[str, str], ...]
 _FIELDS: dict[str, tuple[int, _Fields]] = {
     "heart_rate": (0, (("bpm", "heart_rate"),)),
