@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -77,34 +78,49 @@ def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse
 
     `schema`: path of the source's JSON Schema. A refused file becomes one dead letter and a finding; the others go on.
     """
+    from ingestion import kept
+
     with open(schema, encoding="utf-8") as text:
         judge = Judge(json.load(text))
+    files = sorted(inputs.many("raw"), key=lambda file: not kept.is_kept(file.name))  # first: an export repeats them, not they it
     with (
         outputs.open("records") as good,
         outputs.open("dead_letters") as bad,
         TableWriter(good, RECORDS) as records,
         TableWriter(bad, DEAD_LETTERS) as dead,
     ):
-        collector = _Collector(records, dead, judge)
-        for file in inputs.many("raw"):
-            collector.take(file, parse, settings)
+        collector = _Collector(records, dead, judge, _begins(files))
+        for file in files:
+            collector.take(file, kept.parse if kept.is_kept(file.name) else parse, settings)
     return collector.report()
 
 
-class _Collector:
-    """Counts and writes; one per run of a `records` step."""
+def _begins(files: list[File]) -> datetime | None:
+    """The moment before which everything was erased; None when nothing was."""
+    from ingestion import kept
 
-    def __init__(self, records: TableWriter, dead: TableWriter, judge: Judge) -> None:
-        self._records, self._dead, self._judge = records, dead, judge
+    found = []
+    for file in files:
+        if kept.is_kept(file.name):
+            with suppress(SourceRefused):  # told when its turn comes
+                found.append(kept.begins(file))
+    return max(found, default=None)
+
+
+class _Collector:
+    """Counts and writes; one per run of a `records` step. What was measured before `begins` was erased and does not come back."""
+
+    def __init__(self, records: TableWriter, dead: TableWriter, judge: Judge, begins: datetime | None) -> None:
+        self._records, self._dead, self._judge, self._begins = records, dead, judge, begins
         self._seen: set[bytes] = set()
         self._newest: dict[bytes, tuple[int, bytes]] = {}
         self._fates: Counter[str] = Counter()
         self._findings: list[Finding] = []
-        self._index = 0
+        self._index = self._erased = 0
         self._latest: datetime | None = None
 
     def take(self, file: File, parse: Parse, settings: Mapping[str, Any]) -> None:
-        self._index = 0
+        self._index = self._erased = 0
         self._latest = None if file.arrived is None else datetime.fromtimestamp(file.arrived, UTC) + _FUTURE_SLACK
         try:
             for item in parse(file, settings):
@@ -118,6 +134,9 @@ class _Collector:
         except SourceRefused as refused:
             self._letter(DeadLetter(b"", refused.reason, refused.what, "file"), file, file.size)
             self._findings.append({"code": refused.reason, "message": str(refused), "where": file.name, "count": 1})
+        if self._erased:
+            self._fates["unused:erased"] += self._erased
+            self._findings.append({"code": "erased", "message": _ERASED, "where": file.name, "count": self._erased})
 
     def report(self) -> Report:
         fates = dict(sorted(self._fates.items()))
@@ -128,6 +147,9 @@ class _Collector:
         }
 
     def _record(self, record: Record, file: File) -> None:
+        if self._begins is not None and record.timestamp is not None and record.timestamp < self._begins:
+            self._erased += 1
+            return
         try:
             text = json_text(record.raw)
         except (ValueError, RecursionError):
@@ -163,7 +185,7 @@ class _Collector:
     def _write(self, record: Record, text: str, file: File) -> None:
         untimely = self._untimely(record)
         verdict = self._judge.verdict(record.raw, untimely)
-        errors = [*record.errors, *verdict.refusals, *(untimely if record.timestamp else ())]
+        errors = list(dict.fromkeys([*record.errors, *verdict.refusals, *(untimely if record.timestamp else ())]))
         status = "invalid" if errors else "warning" if record.warnings else "valid"
         stamp = record.timestamp.astimezone(UTC) if record.timestamp else None
         self._records.append(
@@ -197,6 +219,7 @@ class _Collector:
         self._fates[f"rejected:{letter.reason}"] += 1
 
 
+_ERASED = "It holds records of a time that was erased; they are not taken in. Erase again to remove them from the file, too."
 _NOT_JSON = "The record holds a number or a text that JSON cannot hold."
 
 

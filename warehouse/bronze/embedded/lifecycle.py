@@ -99,9 +99,7 @@ def start(cluster: Cluster, notify: Notify) -> None:
                 time.sleep(0.02)
         except BaseException:  # a server nobody has asked for any more, not yet known by its pid file
             if child:
-                with suppress(ProcessLookupError):
-                    child.send_signal(signal.SIGQUIT)
-                child.wait()
+                _end(child)
             raise
         if running(cluster) and wait_ready(cluster, notify):
             return  # a client that was killed had just started it
@@ -111,6 +109,15 @@ def start(cluster: Cluster, notify: Notify) -> None:
             forget_socket(cluster)
             raise WarehouseError("The embedded database does not start.", _MEND_LOG.format(log=cluster.log))
         time.sleep(0.25)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Stop a server that may not listen yet: where SIGQUIT is ignored (nohup, `&`), it hears nothing before it has come up."""
+    until = time.monotonic() + _STOP_LIMIT
+    while child.poll() is None:
+        child.send_signal(signal.SIGQUIT if time.monotonic() < until else signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(0.1)
 
 
 def wait_ready(cluster: Cluster, notify: Notify) -> bool:

@@ -1,0 +1,1 @@
+"""`backup` and `restore`: all there is in one encrypted file, and back."""
