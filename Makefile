@@ -6,13 +6,16 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 AIRFLOW_VENV ?= .venv-airflow
 AIRFLOW_PINS := apache-airflow==3.3.2 openlineage-python==1.54.0
 
-.PHONY: run test dashboard api lint bench examples screenshots lock clean-env airflow airflow-env help
+.PHONY: run test dashboard api lint secrets image up dev down bench examples screenshots lock clean-env airflow airflow-env help
 
 run: $(VENV)/.run  ## environment + main job on the embedded Postgres
 	@$(BIN)/python main.py $(ARGS)
 
+# More of them than processors: tests wait for disks, servers and browsers.
+TESTERS = $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
+
 test: $(VENV)/.dev  ## all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 dashboard: $(VENV)/.serve  ## the dashboard on http://localhost:8501: synthetic data, your own after signing in
 	@$(BIN)/python main.py serve dashboard $(ARGS)
@@ -20,10 +23,23 @@ dashboard: $(VENV)/.serve  ## the dashboard on http://localhost:8501: synthetic 
 api: $(VENV)/.serve  ## the read API on http://localhost:8000
 	@$(BIN)/python main.py serve api $(ARGS)
 
-lint: $(VENV)/.dev  ## ruff and mypy
+lint: $(VENV)/.dev  ## ruff, mypy, and what checks containers, workflows and secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck entrypoint.sh .ci/run
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.dev.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --schemafile tests/schemas/fly.json fly.toml
+	$(BIN)/zizmor --offline --no-progress --quiet .github
+	@if command -v actionlint > /dev/null; then actionlint; else echo "ACTIONLINT IS NOT INSTALLED: skipped." >&2; fi
+	git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
+
+secrets: $(VENV)/.dev  ## write down in .secrets.baseline what looks like a secret; whatever is new there, look at before you commit it
+	git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/detect-secrets scan --baseline .secrets.baseline
+	git diff --stat .secrets.baseline
 
 bench: $(VENV)/.dev  ## measure: nothing to do, rows through the pipeline, the engine, bronze (docs/benchmarks.md)
 	$(BIN)/python bench/noop.py $(ARGS)
@@ -33,6 +49,7 @@ bench: $(VENV)/.dev  ## measure: nothing to do, rows through the pipeline, the e
 	$(BIN)/python bench/bronze_faults.py $(ARGS)
 	$(BIN)/python bench/api.py $(ARGS)
 	$(BIN)/python bench/dashboard.py $(ARGS)
+	$(BIN)/python bench/state.py $(ARGS)
 
 examples: $(VENV)/.run  ## write the shipped example exports anew, and the dashboard's synthetic tables from them
 	$(BIN)/python scripts/generate_mock_data.py --out examples/inbox
@@ -40,6 +57,26 @@ examples: $(VENV)/.run  ## write the shipped example exports anew, and the dashb
 
 screenshots: $(VENV)/.dev  ## photograph the dashboard for docs/img (needs Chromium)
 	$(BIN)/python -m scripts.screenshots $(ARGS)
+
+SCANNED := . ':!*.lock' ':!.secrets.baseline' ':!*.png' ':!*.svg' ':!*.parquet' ':!examples/inbox' ':!tests/schemas'
+
+image: $(VENV)/.run  ## build the image, run a job, the API and the dashboard in it, measure (docker or podman)
+	$(BIN)/python bench/image.py $(ARGS)
+
+COMPOSE = PDP_UID=$$(id -u) PDP_GID=$$(id -g) docker compose --env-file .secrets/compose.env $(if $(wildcard .env),--env-file .env)
+
+up: .secrets/compose.env  ## the platform in containers: worker, Postgres, API, dashboard (docs/deploy.md)
+	@mkdir -p data/inbox && $(COMPOSE) $(ARGS) up --detach --build --wait
+	@echo "Dashboard http://127.0.0.1:8501, API http://127.0.0.1:8000; its key is in .secrets/compose.env. make down stops it."
+
+dev: .secrets/compose.env  ## the same with the code of this folder, reloaded when it changes
+	@mkdir -p data/inbox && $(COMPOSE) -f docker-compose.yml -f docker-compose.dev.yml $(ARGS) up --build --watch
+
+down: .secrets/compose.env  ## stop the containers; the data stays
+	@$(COMPOSE) --profile monitoring --profile aws down $(ARGS)
+
+.secrets/compose.env:
+	@mkdir -p -m 0700 .secrets && umask 077 && { echo "POSTGRES_PASSWORD=$$(openssl rand -hex 24)"; echo "API_KEY=$$(openssl rand -hex 24)"; } > $@
 
 LOCKED := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 RUN    := --extra google --extra gold --extra remote --extra schedule
