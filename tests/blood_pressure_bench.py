@@ -14,7 +14,7 @@ from ingestion.google_sheets.records import records as sheet_records
 from processing.normalizers.blood_pressure import normalize_bp_csv, normalize_google_sheets
 from tests.stage_bench import StageBench, as_file
 
-SETTINGS: dict[str, Any] = {"timezone": "Europe/Warsaw", "timezone_overrides": [], "bp_csv_presets": {}}
+SETTINGS: dict[str, Any] = {"timezone": "Europe/Warsaw", "timezone_overrides": [], "own_users": {}, "bp_csv_presets": {}}
 STAGES = {"google_sheets": (sheet_records, normalize_google_sheets), "bp_csv": (csv_records, normalize_bp_csv)}
 
 

@@ -17,13 +17,25 @@ from scripts.project import Project, open_project
 REPO = Path(__file__).resolve().parent.parent
 SHEET = "Date,Time,SYS,DIA,Pulse\n2025-03-01,07:30,128,82,61\n2025-03-01,20:15,124,80,64\n2025-03-02,07:40,119/,,60\n"
 CSV = "Date,Heart rate,Systolic,Diastolic,Comments\n2025-03-03 06:27:47,56,121,79,\n"
-_NOT_OURS = {"DATABASE_URL", "PG_HOST", "TIMEZONE", "PDP_SETTINGS", "STATE_KEY", "API_KEY", "API_HOST", "API_PORT", "DATA_DIR"}
+_NOT_OURS = {
+    "DATABASE_URL",
+    "PG_HOST",
+    "TIMEZONE",
+    "PDP_SETTINGS",
+    "STATE_KEY",
+    "STATE_URL",
+    "STATE_KEY_FILE",
+    "API_KEY",
+    "API_HOST",
+    "API_PORT",
+    "DATA_DIR",
+}
 
 
 def environment(data: Path, **more: str) -> dict[str, str]:
     """What a process of ours is to see."""
     plain = {k: v for k, v in os.environ.items() if k not in _NOT_OURS}
-    return {**plain, "DATA_DIR": str(data), "PYTHONDONTWRITEBYTECODE": "1", **more}
+    return {**plain, "DATA_DIR": str(data), **more}
 
 
 def run(data: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

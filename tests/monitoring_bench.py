@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from serving.metrics.facts import Facts
 from serving.metrics.registry_facts import Attempts, History, LastRun, Step
 from serving.metrics.storage import Storage
+from tests.made_once import cluster
 
 REPO = Path(__file__).resolve().parent.parent
 NOW = 1_800_000_000.0
@@ -40,10 +41,11 @@ class Cli:
         self.data = data
         mine = {"DATABASE_URL", "PG_HOST", "METRICS_TEXTFILE", "METRICS_PUSH_URL", "ALERTS", "ALERT_WEBHOOK_URL"}
         self.env = {name: value for name, value in os.environ.items() if name not in mine}
-        self.env |= {"DATA_DIR": str(data), "TIMEZONE": "Europe/Warsaw", "PYTHONDONTWRITEBYTECODE": "1"}
+        self.env |= {"DATA_DIR": str(data), "TIMEZONE": "Europe/Warsaw"}
 
     def feed(self, **extra: str) -> None:
-        """Two sources with readings of 2025; `extra` is appended to the sheet's or CSV's text."""
+        """Two sources with readings of 2025 and an empty database; `extra` is appended to the sheet's or CSV's text."""
+        cluster(self.data)
         texts = {"google_sheets": ("CANARY log.csv", SHEET), "bp_csv": ("CANARY bp.csv", CSV)}
         for source, (name, text) in texts.items():
             folder = self.data / "inbox" / source

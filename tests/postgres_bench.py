@@ -21,6 +21,7 @@ import psycopg
 
 from config.stage import File
 from config.tables import DEAD_LETTERS, RECORDS, TableWriter
+from tests import made_once
 from warehouse.bronze import schema
 from warehouse.bronze.connection import connect
 from warehouse.bronze.embedded import server
@@ -120,7 +121,7 @@ def settings(data_dir: Path | str, database: str = "", environment: str = "devel
 @contextmanager
 def served(data_dir: Path) -> Iterator[Path]:
     """A data root whose server stays up for the block, and is gone after it."""
-    with server.embedded(str(data_dir)):
+    with server.embedded(str(made_once.cluster(data_dir))):
         yield data_dir
         server.release(str(data_dir))
 

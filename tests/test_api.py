@@ -28,6 +28,7 @@ from serving.api import gold
 from serving.api.app import application
 from tests.api_bench import WITH_KEY, TestClient, client, configured
 from tests.cli_bench import opened, run
+from tests.made_once import cluster, example_year
 from tests.postgres_bench import sql
 from warehouse.bronze.embedded import server
 
@@ -38,9 +39,7 @@ EXAMPLES = 60
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The shipped year, run once."""
-    data = tmp_path_factory.mktemp("year") / "data"
-    done = run(data)
-    assert done.returncode == 0, done.stdout + done.stderr
+    data = example_year(tmp_path_factory.mktemp("year") / "data")
     yield opened(data)
     server.release(str(data))
 
@@ -264,7 +263,7 @@ def test_a_large_answer_is_packed_for_who_can_unpack_it(ask: TestClient) -> None
 
 
 def test_a_run_that_makes_new_gold_is_answered_from_at_once(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+    data = cluster(tmp_path / "data")
     inbox = data / "inbox/google_sheets"
     inbox.mkdir(parents=True)
     (inbox / "log.csv").write_text("Date,Time,SYS,DIA,Pulse\n2025-03-01,07:30,128,82,61\n")
@@ -313,6 +312,7 @@ CHECKED = [
 MODES = {"right": schemathesis.GenerationMode.POSITIVE, "wrong": schemathesis.GenerationMode.NEGATIVE}
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # the server's threads do, for their own ends
 @pytest.mark.parametrize("mode", MODES)
 def test_every_answer_is_as_the_document_says(project: Project, mode: str, capsys: pytest.CaptureFixture[str]) -> None:
     schema = schemathesis.openapi.from_asgi(

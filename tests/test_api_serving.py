@@ -14,6 +14,7 @@ import pytest
 
 from tests.api_bench import KEY, served
 from tests.cli_bench import run
+from tests.made_once import cluster
 
 
 def get(address: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -121,7 +122,7 @@ def test_what_would_stand_open_or_nowhere_does_not_start(
 
 
 def test_an_embedded_database_is_left_as_it_was_found(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+    data = cluster(tmp_path / "data")
     (data / "inbox/bp_csv").mkdir(parents=True)
     (data / "inbox/bp_csv/bp.csv").write_text("Date,Heart rate,Systolic,Diastolic,Comments\n2025-03-01 07:31:00,61,128,82,\n")
     done = run(data)

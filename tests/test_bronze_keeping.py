@@ -32,6 +32,7 @@ from tests.keeping_bench import (
     stall,
     typed,
 )
+from tests.made_once import cluster
 from tests.postgres_bench import asked, python, record, said, settings, sql
 from tests.roles_bench import PEOPLE, Place, place
 from warehouse.bronze import ledger
@@ -46,7 +47,7 @@ from warehouse.bronze.saving.restore import restore
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with loaded rows; stopped."""
     folder = tmp_path_factory.mktemp("filled")
-    fill(folder, settings(folder / "data"))
+    fill(folder, settings(cluster(folder / "data")))
     server.release(str(folder / "data"))
     return folder / "data"
 
@@ -324,7 +325,7 @@ def test_after_a_restore_that_was_killed_at_its_end_the_database_is_asked(data: 
 @pytest.fixture
 def configured(empty: Path) -> Iterator[str]:
     """A server of the person's own, with an empty database."""
-    with server.embedded(str(empty)) as dsn:
+    with server.embedded(str(cluster(empty))) as dsn:
         with psycopg.connect(dsn, dbname="postgres", autocommit=True) as session:
             session.execute("CREATE DATABASE theirs TEMPLATE template0")
         yield make_conninfo(dsn, dbname="theirs")

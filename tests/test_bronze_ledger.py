@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests import made_once
 from tests.postgres_bench import ROOT, Artifacts, asked, letter, record, settings, sql
 from tests.stage_bench import StageBench
 from warehouse.bronze.checking.status import verify
@@ -33,7 +34,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def template(tmp_path_factory: pytest.TempPathFactory, inputs: dict[str, Any]) -> Path:
     """A data root in which `inputs` were loaded, its server stopped cleanly."""
     folder = tmp_path_factory.mktemp("template")
-    StageBench(folder / "out").run(load, inputs, settings(folder / "data"))
+    StageBench(folder / "out").run(load, inputs, settings(made_once.cluster(folder / "data")))
     server.release(str(folder / "data"))
     return folder / "data"
 

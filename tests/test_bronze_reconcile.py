@@ -18,6 +18,7 @@ import pytest
 
 from config.errors import UsageError, WarehouseError
 from tests.cli_bench import Cli
+from tests.made_once import example_year
 from tests.postgres_bench import Artifacts, letter, migrated, record, settings, sql
 from tests.reconcile_cases import FEB, JAN, LATER, LISTS, MENDED, NAMED, NO_TIME, RECORDS, STRANGE
 from tests.stage_bench import StageBench
@@ -268,10 +269,7 @@ def test_every_difference_has_a_sentence_and_a_mend() -> None:
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     """The examples: a year of three sources."""
-    cli = Cli(tmp_path_factory.mktemp("year") / "data")
-    first = cli()
-    assert first.returncode == 0, first.stdout + first.stderr
-    return cli
+    return Cli(example_year(tmp_path_factory.mktemp("year") / "data"))
 
 
 def test_a_year_of_examples_reconciles_without_a_difference(year: Cli) -> None:

@@ -14,6 +14,7 @@ import pytest
 from bench.bronze_servers import MissingError, running
 from config.errors import UsageError, WarehouseError
 from tests.cli_bench import Cli
+from tests.made_once import cluster
 from tests.postgres_bench import Artifacts, migrated, record, settings, sql
 from tests.roles_bench import PEOPLE, Place, place
 from tests.stage_bench import StageBench
@@ -282,7 +283,7 @@ def test_the_owner_takes_months_out_and_everybody_goes_on(shared: Place) -> None
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    found = Cli(tmp_path_factory.mktemp("retain") / "data")
+    found = Cli(cluster(tmp_path_factory.mktemp("retain") / "data"))
     path = found.data / "inbox/bp_csv/bp.csv"
     path.parent.mkdir(parents=True)
     lines = [f"2024-{month:02}-03 06:27:47,56,121,79,\n" for month in range(1, 7)]

@@ -110,3 +110,14 @@ def test_shared_caches_hold_the_invented_person_times_and_counts_and_nothing_els
     assert shared[0].synthetic
     assert CANARY not in str(shared[0].table("SELECT DISTINCT source FROM daily_by_source"))
     assert CANARY not in str([vars(thing) for thing in shared[1:]])
+
+
+def test_a_sign_in_is_on_record_and_its_line_tells_nothing_but_when_and_how(root: Path) -> None:
+    from config import audit
+
+    session()
+    assert list(audit.lines(str(root))) == []
+    session(private=True)
+    (line,) = audit.lines(str(root))
+    assert (line.pop("what"), line.pop("by")) == ("sign_in", "password")
+    assert list(line) == ["at"]

@@ -21,6 +21,7 @@ import pytest
 
 from config.errors import UsageError
 from scripts.stages import Given
+from tests.made_once import cluster
 from tests.postgres_bench import START, Artifacts, letter, migrated, record, served, settings, sql
 from tests.stage_bench import BenchOutputs
 from warehouse.bronze.checking.status import verify
@@ -254,7 +255,7 @@ class Cli:
         self.settings = data.parent / "settings.yaml"
         plain = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "PG_HOST"}}
         own = {"DATA_DIR": str(data), "TIMEZONE": "Europe/Berlin", "PDP_SETTINGS": str(self.settings)}
-        self.env = {**plain, **own, "PYTHONDONTWRITEBYTECODE": "1"}
+        self.env = {**plain, **own}
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -298,7 +299,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in {"bp_csv/cuff.csv": CUFF, "google_sheets/log.json": json.dumps(SHEET).encode()}.items():
         (folder / "data/inbox" / name).parent.mkdir(parents=True)
         (folder / "data/inbox" / name).write_bytes(content)
-    cli = Cli(folder / "data")
+    cli = Cli(cluster(folder / "data"))
     cli.preset()
     done = cli()
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,17 +13,40 @@ from config.sources import SOURCES
 from pipeline.dag import Dag
 from pipeline.nodes import STAGES, nodes
 from scripts.options import COMMANDS
+from tests.docs_bench import DOCS, REPO, typed_in
 from tests.test_graph import refuse_outside
-
-REPO = Path(__file__).resolve().parent.parent
-DOCS = [REPO / "README.md", *sorted((REPO / "docs").rglob("*.md")), REPO / "examples/README.md"]
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)
-def test_every_link_leads_to_a_file(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
-        if "://" not in target:
-            assert (path.parent / target).exists(), target
+def test_every_link_leads_to_a_file_and_to_a_heading_in_it(path: Path) -> None:
+    for target, heading in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", path.read_text()):
+        if "://" not in target and not target.startswith("mailto:"):
+            found = path.parent / target if target else path
+            assert found.exists(), target
+            assert not heading or heading in anchors(found), f"{target}#{heading}"
+
+
+def anchors(path: Path) -> set[str]:
+    """As the pages of a forge name the headings of a document."""
+    titles = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?ms)^ *```.*?^ *```", "", path.read_text()))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_document_is_found_from_the_index() -> None:
+    index = (REPO / "docs/index.md").read_text()
+    linked = {(REPO / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#]+)", index)}
+    assert [
+        path.name for path in DOCS if path.name != "index.md" and path.parent != REPO / "examples" and path not in linked
+    ] == []
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)
+def test_every_target_of_make_that_is_named_exists(path: Path) -> None:
+    known = set(re.findall(r"(?m)^([a-z-]+):", (REPO / "Makefile").read_text()))
+    named = set(re.findall(r"`make ([a-z-]+)", path.read_text())) | {
+        found[1] for line in typed_in(path) if (found := re.match(r"make ([a-z-]+)", line))
+    }
+    assert named <= known
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)

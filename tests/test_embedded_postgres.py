@@ -173,10 +173,12 @@ def test_the_clients_ctrl_c_does_not_reach_the_server_and_it_holds_nothing_of_th
     assert pid(made) is None  # the client left properly and was the last
 
 
+@pytest.mark.parametrize("before", ["SIG_DFL", "SIG_IGN"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_client_that_is_stopped_while_the_server_starts_leaves_none(made: Path, number: int) -> None:
+def test_a_client_that_is_stopped_while_the_server_starts_leaves_none(made: Path, number: int, before: str) -> None:
     code = """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGQUIT, getattr(signal, sys.argv[2]))  # ignored: as below nohup, or in a shell's background
     from pipeline.signals import interruptible
     from warehouse.bronze.embedded import lifecycle, server
     spawn = lifecycle._spawn
@@ -187,7 +189,7 @@ def test_a_client_that_is_stopped_while_the_server_starts_leaves_none(made: Path
     with interruptible():
         server.lease(sys.argv[1])
     """
-    client = python(code, str(made))
+    client = python(code, str(made), before)
     assert client.stdout
     assert client.stdout.readline() == "starting\n"
     client.send_signal(number)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pipeline.execution.proof import refuse_other_code, refuse_other_data
 from pipeline.execution.worker import DIED, execute
 from pipeline.files import Files
 from pipeline.identity import Identities
+from scripts.generate_mock_data import generate
 from tests.cluster_bench import Cluster, is_alive, wait_until
 from tests.engine_bench import REPO, Project
 
@@ -204,7 +206,7 @@ def test_the_platforms_own_pipeline_makes_the_same_bytes_everywhere(tmp_path: Pa
         shutil.copy(REPO / file, tmp_path)
     made = {}
     for name, how in {"inline": [], "pool": ["--jobs", "2"], "dask": ["--executor", cluster.where]}.items():
-        shutil.copytree(REPO / "examples" / "inbox", tmp_path / name / "inbox")
+        generate(tmp_path / name / "inbox", days=40, end=date(2025, 3, 31))
         done = subprocess.run(
             [sys.executable, "main.py", "--until-stage", "merge", "--json", *how],
             cwd=tmp_path,

@@ -16,6 +16,7 @@ import pytest
 from config.errors import WarehouseError
 from tests.cli_bench import CSV, SHEET, Cli
 from tests.gold_building import rows_of
+from tests.made_once import cluster, example_year
 
 TABLES = "SELECT table_name AS name FROM duckdb_tables() WHERE NOT temporary"
 AS_POSTGRES_KEEPS_IT = ("raw", "arrived")
@@ -25,10 +26,7 @@ AS_POSTGRES_KEEPS_IT = ("raw", "arrived")
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     """The shipped year, with its bronze."""
-    cli = Cli(tmp_path_factory.mktemp("bronze") / "data")
-    done = cli()
-    assert done.returncode == 0, done.stdout + done.stderr
-    return cli
+    return Cli(example_year(tmp_path_factory.mktemp("bronze") / "data"))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Cli:
         path = data / "inbox" / name
         path.parent.mkdir(parents=True)
         path.write_text(text)
-    cli = Cli(data)
+    cli = Cli(cluster(data))
     done = cli()
     assert done.returncode == 0, done.stdout + done.stderr
     return cli

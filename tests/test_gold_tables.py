@@ -20,6 +20,7 @@ import pytest
 
 from config.metrics import METRICS
 from processing.aggregators.categories import category, names
+from tests.made_once import example_year
 from tests.test_gold_macros import distribution
 
 FOLLOWED = [
@@ -66,11 +67,7 @@ class Year:
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
-    from scripts.demo import build, project
-
-    data = tmp_path_factory.mktemp("year") / "data"
-    build(project(str(data), bronze=False))
-    return Year(data)
+    return Year(example_year(tmp_path_factory.mktemp("year") / "data"))
 
 
 def table(path: Path) -> list[dict[str, Any]]:

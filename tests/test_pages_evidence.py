@@ -22,7 +22,8 @@ from serving.evidence.cell import evidence
 from serving.evidence.rules import made
 from serving.gold import Gold, demo, open_file
 from serving.pages.tools import Tools
-from tests.cli_bench import opened, run
+from tests.cli_bench import opened
+from tests.made_once import example_year
 from warehouse.bronze.embedded import server
 
 REPO = Path(__file__).resolve().parent.parent
@@ -33,9 +34,7 @@ DAYS = [date(2025, 2, 2), date(2025, 6, 14), date(2025, 10, 26)]
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Gold]]:
     """The shipped example year, run once by the real pipeline, and the gold it made."""
-    data = tmp_path_factory.mktemp("evidence") / "data"
-    done = run(data)
-    assert done.returncode == 0, done.stdout + done.stderr
+    data = example_year(tmp_path_factory.mktemp("evidence") / "data")
     with open_file(str(data / "gold" / "gold.duckdb")) as gold:
         yield opened(data), gold
     server.release(str(data))

@@ -196,3 +196,16 @@ def test_settings_that_exist_keep_their_names() -> None:
     )
     assert {name.lower() for name in promised.split()} <= set(module.Settings.model_fields)
     assert os.path.exists(REPO / ".env.example")
+
+
+def test_another_key_in_the_file_is_noticed_though_nothing_else_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("STATE_KEY_FILE", str(tmp_path / "key"))
+    seen = []
+    for letter in ("aa", "bb"):
+        (tmp_path / "key").write_text(letter * 32 + "\n")
+        found = node_settings(str(tmp_path), [str(tmp_path / "settings.yaml")])
+        seen.append((found["state_key_id"], found["state_key"]))
+    assert len(set(seen)) == 2
+    assert [key for _, key in seen] == ["aa" * 32, "bb" * 32]

@@ -28,6 +28,7 @@ from scripts.trace import trace
 from scripts.tracing.tables import rows_where
 from tests.cli_bench import environment, opened, run
 from tests.google_fakes import SHEET_ID, fake_google
+from tests.made_once import example_year
 from tests.postgres_bench import sql
 from warehouse.bronze.embedded import server
 
@@ -42,9 +43,7 @@ CUFF = (
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The shipped example year, run once by the real pipeline."""
-    data = tmp_path_factory.mktemp("year") / "data"
-    done = run(data)
-    assert done.returncode == 0, done.stdout + done.stderr
+    data = example_year(tmp_path_factory.mktemp("year") / "data")
     yield opened(data)
     server.release(str(data))
 
