@@ -31,7 +31,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path = root / found[1]
             path.parent.mkdir(exist_ok=True)
             path.write_text(block[found.end() :])
-        elif language == "python":
+        elif language == "text" and block.startswith("Source("):
             known = root / "config/sources.py"
             known.write_text(known.read_text().replace("    for s in (\n", f"    for s in (\n        {block}", 1))
     (root / "data/inbox/my_scale").mkdir(parents=True)
