@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.bronze_servers import running
 from bench.harness import Goal, Result, tell
 from bench.state_contest import contest
-from bench.state_faults import Faults, on_the_way, where_they_lie
+from bench.state_faults import DAMAGES, Faults, on_the_way, where_they_lie
 from bench.state_kills import CASES, MERGING, kills
 from bench.state_month import month, moved
 from bench.state_server import KINDS, place
@@ -80,7 +80,7 @@ def _contests(told: Told, folder: Path, quick: bool) -> None:
 def _kills(told: Told, folder: Path, quick: bool) -> None:
     for kind in KINDS[:1] if quick else KINDS:
         with place(kind, folder) as there:
-            for done in kills(there, folder, 45 if quick else 8 if kind == "folder" else 30, MERGING if quick else CASES):
+            for done in kills(there, folder, 70 if quick else 1 if kind == "folder" else 5, MERGING if quick else CASES):
                 told.result(f"killed: {done.case}", kind, done.points, "points")
                 told.goal(f"{done.case} on {kind}, killed at {done.points} points: wrong", "0", f"{len(done.wrong)}", done.wrong)
 
@@ -94,7 +94,7 @@ def _faults(told: Told, folder: Path, quick: bool) -> None:
         told.result("jobs started again by their scheduler", kind, done.repeated, "")
         _recovered(told, f"jobs over {kind}, one answer in five wrong", done)
     with place("folder", folder) as there:
-        done = where_they_lie(there, folder)
+        done = where_they_lie(there, folder, ["changed"] if quick else list(DAMAGES))
     for fault, times in sorted(done.met.items()):
         told.result(f"objects damaged: {fault}", "folder", times, "")
     _recovered(told, "objects damaged where they lie", done)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,8 +52,8 @@ def on_the_way(place: Place, folder: Path, jobs: int) -> Faults:
     return Faults(place.told()["met"], jobs, repeated, wrong)
 
 
-def where_they_lie(place: Place, folder: Path) -> Faults:
-    """Each object of a folder cut, changed and removed in turn: refused where it is needed, and stored again by who has it."""
+def where_they_lie(place: Place, folder: Path, damages: Iterable[str]) -> Faults:
+    """Each object of a folder damaged in these ways in turn: refused where it is needed, and stored again by who has it."""
     met: Counter[str] = Counter()
     wrong: list[str] = []
     with scratch(folder) as root:
@@ -63,9 +63,9 @@ def where_they_lie(place: Place, folder: Path) -> Faults:
                 raise RuntimeError(str(done.value))
         remote = Path(place.url)
         for path in [*objects_below(remote).values(), remote / "head"]:
-            for kind, damage in _DAMAGES.items():
+            for kind in damages:
                 sound = path.read_bytes()
-                damage(path)
+                DAMAGES[kind](path)
                 met[kind] += 1
                 wrong += [f"{kind}: {problem}" for problem in _met(place, root, keeper, path.name == "head")]
                 path.parent.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ def _cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-_DAMAGES: dict[str, Callable[[Path], None]] = {"cut": _cut, "changed": spoil, "removed": os.unlink}
+DAMAGES: dict[str, Callable[[Path], None]] = {"cut": _cut, "changed": spoil, "removed": os.unlink}
 
 
 def _met(place: Place, root: Path, keeper: Path, is_head: bool) -> list[str]:

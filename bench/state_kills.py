@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,9 +34,9 @@ CASES: dict[str, tuple[str, str, str]] = {
 MERGING = ("push that merges", "pull that merges")
 
 
-def kills(server: Place, folder: Path, stride: int, cases: Iterable[str]) -> list[Kills]:
+def kills(server: Place, folder: Path, stride: int, cases: Iterable[str]) -> Iterator[Kills]:
     """These of CASES, killed at every `stride`-th of their steps, each time from the same beginning."""
-    return [_case(server, folder, case, stride) for case in cases]
+    return (_case(server, folder, case, stride) for case in cases)
 
 
 def _case(server: Place, folder: Path, case: str, stride: int) -> Kills:

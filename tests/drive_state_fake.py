@@ -229,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, answer, headers, cut=fault == "cut")
 
     def _once_more(self, body: bytes) -> None:
-        with suppress(_RefusedError), self.drive.guard:
+        with suppress(_RefusedError, KeyError), self.drive.guard:  # the file may be gone by now
             self._deed(body)
 
     def _fault(self, body: bytes) -> tuple[str, bytes]:
