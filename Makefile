@@ -38,7 +38,7 @@ lint: $(VENV)/.dev  ## ruff, mypy, and what checks containers, workflows and sec
 	git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
 
 secrets: $(VENV)/.dev  ## write down in .secrets.baseline what looks like a secret; whatever is new there, look at before you commit it
-	git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/detect-secrets scan --baseline .secrets.baseline
+	git ls-files -z -- $(SCANNED) | xargs -0 $(BIN)/detect-secrets scan --slim > .secrets.baseline
 	git diff --stat .secrets.baseline
 
 bench: $(VENV)/.dev  ## measure: nothing to do, rows through the pipeline, the engine, bronze (docs/benchmarks.md)
