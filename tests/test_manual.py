@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -160,7 +161,8 @@ def test_zsh_completes(tmp_path: Path) -> None:
 
 
 def test_the_bash_script_is_sound_to_shellcheck(tmp_path: Path) -> None:
-    done = subprocess.run(["shellcheck", "-s", "bash", _script("bash", tmp_path)], capture_output=True, text=True, check=False)
+    tool = str(Path(sys.executable).with_name("shellcheck"))
+    done = subprocess.run([tool, "-s", "bash", _script("bash", tmp_path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
