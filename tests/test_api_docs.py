@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from fastapi import applications
+from fastapi.openapi.utils import get_openapi
 
 from config.settings import NOT_FOR_NODES, Settings
 from serving.api import parameters
-from tests.api_bench import WITH_KEY, client
+from serving.api.app import application
+from serving.api.page import page
+from tests.api_bench import WITH_KEY, client, configured
 from tests.cli_bench import opened
 
 REPO = Path(__file__).resolve().parent.parent
@@ -23,6 +29,23 @@ TEXT = (REPO / "docs/api.md").read_text()
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with client(opened(tmp_path_factory.mktemp("nothing") / "data")) as asking:
         return dict(asking.get("/openapi.json").json())
+
+
+def test_threads_that_ask_first_and_at_once_have_the_document_made_once(
+    tmp_path: Path, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def slowly(**told: Any) -> dict[str, Any]:
+        made.append(1)
+        time.sleep(0.2)  # FastAPI's own making breaks when two threads are in it
+        return get_openapi(**told)
+
+    monkeypatch.setattr(applications, "get_openapi", slowly)
+    app = application(opened(tmp_path / "data"), configured())
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda _: page(app.openapi()), range(8))) == {page(document)}
+    assert made == [1]
 
 
 def test_every_address_is_documented_and_no_other(document: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
@@ -93,11 +94,17 @@ def application(project: Project, configuration: Configuration, log: Log | None 
 
 
 def _documented(app: FastAPI, metrics_open: bool) -> Callable[[], dict[str, Any]]:
-    """The OpenAPI document, with keys and refusals, which stand before every address."""
-    plain = app.openapi
+    """The OpenAPI document, with keys and refusals, which stand before every address. Made at the first question,
+    by one thread: another that asks meanwhile waits, for what FastAPI makes is completed in place.
+    """
+    plain, making = app.openapi, Lock()
     without_key = OPEN | ({"/metrics"} if metrics_open else frozenset())
 
     def document() -> dict[str, Any]:
+        with making:
+            return completed()
+
+    def completed() -> dict[str, Any]:
         if app.openapi_schema and "securitySchemes" in app.openapi_schema.get("components", {}):
             return app.openapi_schema
         found = plain()
