@@ -184,6 +184,32 @@ def test_a_signal_leaves_no_folder_behind(remote: Path, tmp_path: Path) -> None:
     assert list(machine.room.iterdir()) == []
 
 
+@pytest.mark.parametrize("when", ["before the program", "as it starts"])
+def test_a_signal_that_comes_early_leaves_no_folder_behind(remote: Path, tmp_path: Path, when: str) -> None:
+    """Sent from within, so that it comes just then."""
+    machine = Machine(tmp_path, remote)
+    harness = f"""
+import os, signal, subprocess, sys
+import scripts.state.sync as sync
+from main import main
+class Popen(subprocess.Popen):
+    def __init__(self, command, **how):
+        super().__init__(command, **how)
+        if command[0] == "sh":
+            os.kill(os.getpid(), signal.SIGTERM)
+if {when!r} == "before the program":
+    sync.pull = lambda project: os.kill(os.getpid(), signal.SIGTERM)
+else:
+    subprocess.Popen = Popen
+sys.exit(main(["state", "with", "--", "sh", "-c", "exec sleep 300"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", harness], cwd=REPO, env=machine.env, capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert list(machine.room.iterdir()) == []
+
+
 def test_what_outlived_its_retention_goes_before_the_push(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "m", tmp_path / "remote", bp_csv=CSV, google_sheets=SHEET)
     machine.done("--stateless", *UNTIL)
