@@ -37,6 +37,7 @@ _STAGES = ("sleep_deep", "sleep_light", "sleep_rem")
 _ASLEEP = ("sleep_duration", *_STAGES)  # a session without a stated duration slept the sum of its stages
 
 _MEAN = "The mean of the day's readings."
+_SAMPLES = "The mean of the samples, else the source's figure for the day."
 _SLEPT = "Minutes asleep: what a session states, else the sum of its deep, light and REM sleep"
 _TOTAL = (
     "The source's own total of the day; without one, of each half hour the device that recorded most, summed. "
@@ -135,9 +136,7 @@ COLUMNS: Mapping[str, Told] = {
     "distance": Told("Distance, metres.", _TOTAL, ("distance",)),
     "active_energy": Told("Energy spent by moving, kcal.", _TOTAL, ("active_energy",)),
     "weight": Told("Last weight of the day, kg.", "The last reading of the day.", ("weight",)),
-    "spo2_avg": Told(
-        "Mean oxygen saturation, percent.", "The mean of the samples, else the source's figure for the day.", ("spo2",)
-    ),
+    "spo2_avg": Told("Mean oxygen saturation, percent.", _SAMPLES, ("spo2",)),
     "sources": Told(
         "Which source gave what: `group=source/scope`, several joined by `+`, groups by `;`.",
         "The source and scope of every reading that counts, by group.",
@@ -157,6 +156,12 @@ COLUMNS: Mapping[str, Told] = {
         "Labels of the person's own events and of the medication start on this day.",
         "The labels that the settings `events` and `med_start_date` give this day.",
     ),
+    "hrv_sdnn": Told("Mean heart rate variability as SDNN, ms.", _SAMPLES, ("hrv_sdnn",)),
+    "hrv_rmssd": Told("Mean heart rate variability as RMSSD, ms; never mixed with SDNN.", _SAMPLES, ("hrv_rmssd",)),
+    "basal_energy": Told("Energy the body spends at rest, kcal, as the source estimates it.", _TOTAL, ("basal_energy",)),
+    "body_fat": Told("Last body fat of the day, percent.", "The last reading of the day.", ("body_fat",)),
+    "respiration_avg": Told("Mean breaths per minute.", _SAMPLES, ("respiratory_rate",)),
+    "body_temperature": Told("Mean body temperature, °C; not the skin's.", _SAMPLES, ("body_temperature",)),
 }
 """Column → what is told of it, in the order of the files. New columns go to the end."""
 

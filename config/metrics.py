@@ -13,8 +13,23 @@ from typing import Any, NamedTuple
 KINDS = ("blood_pressure", "heart_rate", "sleep", "activity", "body")
 """The kinds of reading; one validated table each."""
 
-SOURCE_PRIORITY = ("google_sheets", "bp_csv", "mi_fitness")
-"""Who is believed first when two sources speak of the same day: a person's own log, a cuff's file, a band."""
+SOURCE_PRIORITY = (
+    "google_sheets",
+    "bp_csv",
+    "omron",
+    "withings",
+    "health_connect",
+    "apple_health",
+    "samsung_health",
+    "fitbit",
+    "garmin",
+    "gadgetbridge",
+    "mi_fitness",
+    "zepp_life",
+    "google_fit",
+)
+"""Who is believed first when two sources speak of the same day: a person's own log, a cuff's file, a phone's store of many devices,
+a band's own export. A person's `source_priority` goes before it."""
 
 
 class Metric(NamedTuple):
@@ -40,6 +55,8 @@ METRICS: dict[str, Metric] = {
     "heart_rate_min": Metric("heart_rate", "/min", None, (20, 250), (25, 220), True),
     "heart_rate_max": Metric("heart_rate", "/min", None, (20, 250), (30, 240), True),
     "resting_heart_rate": Metric("heart_rate", "/min", "40443-4", (25, 130), (35, 100), True),
+    "hrv_sdnn": Metric("heart_rate", "ms", "80404-7", (1, 600), (5, 300), True),
+    "hrv_rmssd": Metric("heart_rate", "ms", None, (1, 600), (5, 300), True),
     "sleep_duration": Metric("sleep", "min", "93832-4", (0, 1440), (120, 960)),
     "sleep_deep": Metric("sleep", "min", "93831-6", (0, 1440), (0, 600)),
     "sleep_light": Metric("sleep", "min", "93830-8", (0, 1440), (0, 900)),
@@ -49,8 +66,12 @@ METRICS: dict[str, Metric] = {
     "steps": Metric("activity", "{steps}", "55423-8", (0, 200_000), (0, 100_000)),
     "distance": Metric("activity", "m", "55430-3", (0, 300_000), (0, 100_000)),
     "active_energy": Metric("activity", "kcal", "41981-2", (0, 20_000), (0, 10_000)),
+    "basal_energy": Metric("activity", "kcal", None, (0, 10_000), (0, 5_000)),
     "weight": Metric("body", "kg", "29463-7", (20, 400), (35, 250), True),
+    "body_fat": Metric("body", "%", "41982-0", (1, 80), (4, 60), True),
     "spo2": Metric("body", "%", "2708-6", (50, 100), (70, 100), True),
+    "respiratory_rate": Metric("body", "/min", "9279-1", (4, 60), (6, 40), True),
+    "body_temperature": Metric("body", "Cel", "8310-5", (25, 45), (35, 41), True),
 }
 """Metric name → its definition. A sleep metric's reading spans the session (start = asleep, end = awake)."""
 

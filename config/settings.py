@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from config.addresses import safe_address, web_address
 from config.alerting import Alerts
 from config.errors import SettingsError
 from config.metrics import KINDS, METRICS
+from config.origins import EXAMPLES, origin
 from config.sealing import key_id, key_of
 from config.sources import SOURCES
 from config.timezones import zone
@@ -51,6 +53,11 @@ def _source(name: str) -> str:
     if name not in SOURCES:
         raise ValueError(f"there is no source {name!r}; sources are {', '.join(SOURCES)}")
     return name
+
+
+def _export_origin(text: str) -> str:
+    origin(text)
+    return text
 
 
 def _origin(text: str) -> str:
@@ -91,6 +98,7 @@ SecretAddress = Annotated[SecretStr, AfterValidator(_secret_address)]
 SecretHeader = Annotated[SecretStr, AfterValidator(_secret_header)]
 Origin = Annotated[str, AfterValidator(_origin)]
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])$")]
+ExportOrigin = Annotated[str, AfterValidator(_export_origin)]
 SourceName = Annotated[str, AfterValidator(_source)]
 Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR"],
@@ -190,7 +198,20 @@ class Settings(BaseSettings):
         [], description="Worksheets to read; empty means all.", examples=[["2024", "2025"]]
     )
     mi_band_drive_folder_id: str | None = Field(None, description="Id of the Drive folder with Mi Fitness exports.")
+    zepp_life_password: SecretStr | None = Field(
+        None, description="Opens the encrypted zip of a Zepp Life export: the password from the mail that brought it."
+    )
     google_api_endpoint: str | None = Field(None, description="An emulator's address instead of Google's, for tests.")
+    origins: dict[SourceName, list[ExportOrigin]] = Field(
+        {},
+        description="Where a source's exports lie besides its inbox: Drive folders, web addresses, object stores; see docs/connect.md.",
+        examples=[{"bp_csv": list(EXAMPLES)}],
+    )
+    on_drift: dict[SourceName, Literal["evolve", "warn", "quarantine"]] = Field(
+        {},
+        description="What is done with records of a changed export: taken (evolve), marked, or refused; see docs/sources.md.",
+        examples=[{"mi_fitness": "quarantine"}],
+    )
     google_drive_state_folder_id: str | None = Field(None, description="Id of the Drive folder the state is kept in.")
     state_url: str | None = Field(
         None,
@@ -380,7 +401,7 @@ NOT_FOR_NODES = frozenset(
     aws_access_key_id aws_secret_access_key aws_session_token aws_region
     azure_storage_account_name azure_storage_account_key azure_storage_sas_key
     api_port api_cors_origins api_rate_limit api_allowed_hosts metrics_open
-    openlineage_api_key alert_webhook_url alert_webhook_header alert_email_password stateless_dir
+    zepp_life_password origins on_drift openlineage_api_key alert_webhook_url alert_webhook_header alert_email_password stateless_dir
     """.split()  # noqa: SIM905 - a table reads better than a list
 )
 """Settings no node declares: operation, not meaning."""
@@ -406,8 +427,19 @@ def for_nodes(settings: Settings) -> dict[str, Any]:
     plain["plausibility"] = {name: {k: v for k, v in p.items() if v is not None} for name, p in plain["plausibility"].items()}
     said = {name: sla.model_dump(mode="json", exclude_unset=True) for name, sla in settings.quality_sla.sources.items()}
     plain["quality_sla"]["sources"] = said  # what is not said of a source holds as for all
+    for name in SOURCES:  # each source's own: a change for one makes no other read its exports again
+        plain[f"origins_{name}"] = settings.origins.get(name, [])
+        plain[f"on_drift_{name}"] = settings.on_drift.get(name, "evolve")
+    plain["zepp_life_password_id"] = _password_id(settings.zepp_life_password)
     plain["state_key_id"] = key_id(key_of(_state_key(settings))) if _state_key(settings) else ""
     return plain
+
+
+def _password_id(password: SecretStr | None) -> str:
+    """Sixteen hex digits that change with a password and cost much to guess it by; empty without one."""
+    text = password.get_secret_value() if password else ""
+    salt = b"pdp export password"
+    return hashlib.scrypt(text.encode(), salt=salt, n=1 << 14, r=8, p=1, dklen=8).hex() if text else ""
 
 
 def _state_key(settings: Settings) -> str:
@@ -434,9 +466,44 @@ def _held_by(path: str) -> str:
 
 def secrets(settings: Settings) -> dict[str, str]:
     """What nodes may declare as secrets: the Google key's JSON and the database's address (empty means embedded); and the commands' own."""
-    plain = ("openlineage_api_key", "state_key", "alert_webhook_url", "alert_webhook_header", "alert_email_password")
+    plain = (
+        "zepp_life_password",
+        "openlineage_api_key",
+        "state_key",
+        "alert_webhook_url",
+        "alert_webhook_header",
+        "alert_email_password",
+    )
     said = {name: value.get_secret_value() if (value := getattr(settings, name)) else "" for name in plain}
-    return {"google_credentials": _google_credentials(settings), "database": _database(settings), **said}
+    return {
+        "google_credentials": _google_credentials(settings),
+        "object_stores": _object_stores(settings),
+        "database": _database(settings),
+        **said,
+    }
+
+
+def _object_stores(settings: Settings) -> str:
+    """How to reach S3 and Azure, as JSON; what is not said is the machine's own affair. Empty when nothing is."""
+    said: dict[str, dict[str, Any]] = {
+        "s3": {
+            "access_key_id": settings.aws_access_key_id,
+            "secret_access_key": settings.aws_secret_access_key,
+            "session_token": settings.aws_session_token,
+            "region": settings.aws_region,
+            "endpoint": settings.aws_endpoint_url,
+        },
+        "az": {
+            "account_name": settings.azure_storage_account_name,
+            "account_key": settings.azure_storage_account_key,
+            "sas_key": settings.azure_storage_sas_key,
+        },
+    }
+    plain = {
+        kind: {name: v.get_secret_value() if isinstance(v, SecretStr) else v for name, v in of_kind.items() if v}
+        for kind, of_kind in said.items()
+    }
+    return json.dumps(plain) if any(plain.values()) else ""
 
 
 def _database(settings: Settings) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from config import VERSION
 
-_CODE = ("settings.py", "addresses.py", "alerting.py", "metrics.py", "sealing.py", "sources.py", "timezones.py")
+_CODE = ("settings.py", "addresses.py", "alerting.py", "metrics.py", "origins.py", "sealing.py", "sources.py", "timezones.py")
 
 
 class NodeSettings(Mapping[str, Any]):
@@ -62,6 +62,8 @@ class NodeSettings(Mapping[str, Any]):
 
 SECRETS = (
     "google_credentials",
+    "object_stores",
+    "zepp_life_password",
     "database",
     "openlineage_api_key",
     "state_key",
@@ -146,7 +148,8 @@ def _key(root: str, watched: list[str], names: list[list[Any]]) -> str:
     folder = os.path.dirname(os.path.abspath(__file__))
     folded = {name.upper(): value for name, value in os.environ.items()}
     seen: list[Any] = [[name, bool(folded.get(name)) if secret else folded.get(name)] for name, secret in names]
-    seen.append(hashlib.sha256(folded.get("STATE_KEY", "").encode()).hexdigest())  # another key is another `state_key_id`
+    for name in ("STATE_KEY", "ZEPP_LIFE_PASSWORD"):  # another key is another `state_key_id`
+        seen += [hashlib.sha256(folded.get(name, "").encode()).hexdigest()]
     key_file = folded.get("STATE_KEY_FILE") or _from_env_file(os.path.join(root, ".env"), "STATE_KEY_FILE") or ""
     seen.append(hashlib.sha256(_bytes(os.path.expanduser(key_file)) if key_file else b"").hexdigest())
     seen += [[os.path.relpath(f, root), hashlib.sha256(_bytes(f)).hexdigest()] for f in watched]

@@ -83,15 +83,14 @@ class TableWriter:
     def __init__(self, sink: BinaryIO, schema: pa.Schema) -> None:
         self.schema = schema
         self.rows = 0
-        self._columns: list[list[Any]] = [[] for _ in schema]
+        self._waiting: list[tuple[Any, ...]] = []
         self._writer = pq.ParquetWriter(sink, schema, compression="zstd", version="2.6", write_statistics=True)
 
     def append(self, row: Iterable[Any]) -> None:
         """One row, in the schema's column order."""
-        for column, value in zip(self._columns, row, strict=True):
-            column.append(value)
+        self._waiting.append(tuple(row))
         self.rows += 1
-        if len(self._columns[0]) >= _BATCH:
+        if len(self._waiting) >= _BATCH:
             self._flush()
 
     def write(self, table: pa.Table) -> None:
@@ -125,10 +124,11 @@ class TableWriter:
         self._writer.is_open = False
 
     def _flush(self) -> None:
-        if self._columns[0]:
-            arrays = [pa.array(c, type=f.type) for c, f in zip(self._columns, self.schema, strict=True)]
+        if self._waiting:
+            columns = zip(*self._waiting, strict=True)
+            arrays = [pa.array(column, type=field.type) for column, field in zip(columns, self.schema, strict=True)]
             self._writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema), row_group_size=_BATCH)
-            self._columns = [[] for _ in self.schema]
+            self._waiting = []
 
 
 def write_table(sink: BinaryIO, table: pa.Table, schema: pa.Schema) -> int:

@@ -40,6 +40,8 @@ class Call(NamedTuple):
     """HTTP status."""
     rate_limit: dict[str, int | float | str] | None
     """The answer's rate limit headers by their lower-case names, numbers as numbers; None when it had none."""
+    state: str | None = None
+    """What tells at the origin that the bytes are still these; None where that is asked otherwise."""
 
     @classmethod
     def answered(cls, api_version: str, endpoint: str, code: int, headers: Mapping[str, str]) -> Self:
@@ -77,12 +79,22 @@ class Calls:
                 sink.write(content)
         self.note(member, sha256, call)
 
+    def state(self, member: str) -> str | None:
+        """What the origin said of a raw artifact that is held; None when nothing is held or nothing was said."""
+        known = self._known.get(member + _ENDING)
+        if known is None or member not in self._held:
+            return None
+        with open(known.path, "rb") as file:
+            state = json.loads(file.read()).get("state")
+        return state if isinstance(state, str) else None
+
     def note(self, member: str, sha256: str, call: Call) -> None:
         """The call that brought a raw artifact which is written already; `sha256` is that of its bytes."""
         if self._is_held(member, sha256) and self._keep_call(member):
             return
         with self._outputs.open(CALLS, member + _ENDING) as sink:
-            sink.write(json.dumps(call._asdict(), sort_keys=True, separators=(",", ":")).encode() + b"\n")
+            said = {name: value for name, value in call._asdict().items() if name != "state" or value is not None}
+            sink.write(json.dumps(said, sort_keys=True, separators=(",", ":")).encode() + b"\n")
 
     def _is_held(self, member: str, sha256: str) -> bool:
         return member in self._held and self._held[member].sha256 == sha256

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 
+from ingestion.shape import Shape, shape
+
 Path = tuple[str, ...]
 
 RANGE = frozenset({"minimum", "maximum"})
@@ -44,6 +46,8 @@ class Plan(NamedTuple):
     """All that is looked at."""
     flawless: Any
     """Validator that takes a record of this kind only if nothing at all can be said against it."""
+    shape: Shape
+    """The fields that are known, expected or not."""
 
 
 class Plans:
@@ -87,7 +91,7 @@ class Plans:
         wanted: list[Mapping[str, Any]] = [{"anyOf": [_at(place.path, _filled(place)) for place in field]} for field in fields]
         wanted += [_at(place.path, {"type": "number"}) for place in ranged]
         flawless = jsonschema_rs.validator_for({"$defs": self._defs, "allOf": [*parts, *wanted]})
-        return Plan(len(self._by_rules), fields, ranged, telling, places, flawless)
+        return Plan(len(self._by_rules), fields, ranged, telling, places, flawless, shape(parts, self._defs))
 
     def _ranged(self, part: Mapping[str, Any], path: Path) -> Iterator[Path]:
         """Where the (sub)schema gives a number a range."""

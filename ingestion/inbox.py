@@ -55,6 +55,12 @@ def member_name(name: str) -> str:
 
 
 def _judge(member: str, taken: set[str]) -> str:
+    fate = fate_of(member)
+    return "rejected:name_collision" if fate == "accepted" and _alike(member) in taken else fate
+
+
+def fate_of(member: str) -> str:
+    """What becomes of a file of this name: accepted, unused:left_behind, unused:unfinished, rejected:unsafe_name."""
     parts = member.split("/")
     if any(_LEFT_BEHIND.fullmatch(p) or p == "__MACOSX" or (p.startswith(".") and p.strip(".")) for p in parts):
         return "unused:left_behind"
@@ -63,7 +69,7 @@ def _judge(member: str, taken: set[str]) -> str:
     too_long = any(len(p.encode("utf-8", "surrogatepass")) > _LONGEST_PART for p in parts)
     if too_long or _UNSAFE.search(member) or any(_DEVICE.fullmatch(p) for p in parts):
         return "rejected:unsafe_name"
-    return "rejected:name_collision" if _alike(member) in taken else "accepted"
+    return "accepted"
 
 
 def _alike(member: str) -> str:

@@ -56,13 +56,13 @@ class Judge:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self._schema = jsonschema_rs.validator_for(schema)
-        self._plans = Plans(schema)
+        self.plans = Plans(schema)
         self._flawless: dict[tuple[int, tuple[str, ...]], Verdict] = {}
         self._others: dict[Any, Verdict] = {}
 
     def verdict(self, raw: Mapping[str, Any], untimely: tuple[str, ...] = ()) -> Verdict:
         """What is made of a record. `untimely`: codes why its time cannot be used, empty when it can."""
-        plan = self._plans.of(raw)
+        plan = self.plans.of(raw)
         if not plan.flawless.is_valid(raw):
             return self._flawed(plan, raw, untimely)
         found = self._flawless.get((plan.number, untimely))

@@ -12,12 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from config.errors import SourceRefused
 from config.stage import File, Finding, Inputs, Outputs, Report
 from config.tables import DEAD_LETTERS, RECORDS, TableWriter
-from ingestion.quality import Judge
+from ingestion import drift
+from ingestion.quality import Judge, Profile
+from ingestion.unread import Unread
+
+if TYPE_CHECKING:
+    from ingestion.blocks import Block, Seen
 
 MAX_DEAD_LETTER = 1 << 20
 """Larger offenders keep only their position; the raw artifact has the bytes."""
@@ -66,17 +71,40 @@ class Layout(NamedTuple):
 
     what: str
     times: int = 1
+    name: str = ""
+    """What a file, table or type that is not read calls itself; it is told as a finding."""
+
+
+class Standing(NamedTuple):
+    """What is made of a record."""
+
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    profile: Profile
+
+    @property
+    def status(self) -> str:
+        """valid | warning | invalid."""
+        return "invalid" if self.errors else "warning" if self.warnings else "valid"
+
+    @property
+    def codes(self) -> list[str]:
+        """Why it is invalid, and what a person should know of it."""
+        return [*self.errors, *self.warnings]
 
 
 Parsed = Record | DeadLetter | Layout
 Parse = Callable[[File, Mapping[str, Any]], Iterator[Parsed]]
 """Streams one raw artifact. Raises SourceRefused, before the first record, for a file that cannot be read at all."""
+ParseBlocks = Callable[[File, Mapping[str, Any]], Iterator["Parsed | Block"]]
+"""The same for a source with millions of records."""
 
 
-def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse: Parse, schema: str) -> Report:
+def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse: ParseBlocks, schema: str) -> Report:
     """Run `parse` over all raw artifacts (role `raw`); write roles `records` and `dead_letters`.
 
-    `schema`: path of the source's JSON Schema. A refused file becomes one dead letter and a finding; the others go on.
+    `schema`: path of the source's JSON Schema. A refused file becomes one dead letter and a finding; the others go on. Of the
+    settings it reads `on_drift_<source>`, which every `records` node declares: evolve (default), warn or quarantine.
     """
     from ingestion import kept
 
@@ -89,10 +117,14 @@ def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse
         TableWriter(good, RECORDS) as records,
         TableWriter(bad, DEAD_LETTERS) as dead,
     ):
-        collector = _Collector(records, dead, judge, _begins(files))
+        collector = _Collector(records, dead, judge, _begins(files), _on_drift(settings))
         for file in files:
             collector.take(file, kept.parse if kept.is_kept(file.name) else parse, settings)
     return collector.report()
+
+
+def _on_drift(settings: Mapping[str, Any]) -> str:
+    return next((str(value) for name, value in settings.items() if name.startswith("on_drift_")), "evolve")
 
 
 def _begins(files: list[File]) -> datetime | None:
@@ -110,16 +142,18 @@ def _begins(files: list[File]) -> datetime | None:
 class _Collector:
     """Counts and writes; one per run of a `records` step. What was measured before `begins` was erased and does not come back."""
 
-    def __init__(self, records: TableWriter, dead: TableWriter, judge: Judge, begins: datetime | None) -> None:
-        self._records, self._dead, self._judge, self._begins = records, dead, judge, begins
+    def __init__(self, records: TableWriter, dead: TableWriter, judge: Judge, begins: datetime | None, on_drift: str) -> None:
+        self._records, self._dead, self._judge, self._begins, self._on_drift = records, dead, judge, begins, on_drift
+        self._drift, self._unread = drift.Drift(judge.plans), Unread()
         self._seen: set[bytes] = set()
         self._newest: dict[bytes, tuple[int, bytes]] = {}
         self._fates: Counter[str] = Counter()
         self._findings: list[Finding] = []
+        self._seen_blocks: Seen | None = None
         self._index = self._erased = 0
         self._latest: datetime | None = None
 
-    def take(self, file: File, parse: Parse, settings: Mapping[str, Any]) -> None:
+    def take(self, file: File, parse: ParseBlocks, settings: Mapping[str, Any]) -> None:
         self._index = self._erased = 0
         self._latest = None if file.arrived is None else datetime.fromtimestamp(file.arrived, UTC) + _FUTURE_SLACK
         try:
@@ -129,8 +163,12 @@ class _Collector:
                     self._record(item, file)
                 elif isinstance(item, DeadLetter):
                     self._letter(item, file)
+                elif not isinstance(item, Layout):
+                    self._block(item, file)
                 else:
                     self._fates[f"unused:{item.what}"] += item.times
+                    if item.name:
+                        self._unread.note(item.what, item.name, item.times)
         except SourceRefused as refused:
             self._letter(DeadLetter(b"", refused.reason, refused.what, "file"), file, file.size)
             self._findings.append({"code": refused.reason, "message": str(refused), "where": file.name, "count": 1})
@@ -139,11 +177,11 @@ class _Collector:
             self._findings.append({"code": "erased", "message": _ERASED, "where": file.name, "count": self._erased})
 
     def report(self) -> Report:
-        fates = dict(sorted(self._fates.items()))
+        fates = dict(sorted((+self._fates).items()))
         return {
             "rows": {"records": self._records.rows, "dead_letters": self._dead.rows},
             "balance": {"unit": "row", "came": sum(fates.values()), "fates": fates},
-            "findings": self._findings,
+            "findings": [*self._findings, *self._unread.findings(), *self._drift.findings()],
         }
 
     def _record(self, record: Record, file: File) -> None:
@@ -184,27 +222,59 @@ class _Collector:
 
     def _write(self, record: Record, text: str, file: File) -> None:
         untimely = self._untimely(record)
-        verdict = self._judge.verdict(record.raw, untimely)
-        errors = list(dict.fromkeys([*record.errors, *verdict.refusals, *(untimely if record.timestamp else ())]))
-        status = "invalid" if errors else "warning" if record.warnings else "valid"
+        more = untimely if record.timestamp else ()
+        standing = self._standing(record.raw, untimely, f"{file.name} {record.position}", (record.errors, more, record.warnings))
         stamp = record.timestamp.astimezone(UTC) if record.timestamp else None
         self._records.append(
             (
                 record.raw_id,
                 stamp,
                 text,
-                status,
-                [*errors, *record.warnings],
+                standing.status,
+                standing.codes,
                 file.name,
                 file.sha256,
                 record.position,
                 self._index,
                 record.revision,
                 *_time_as_written(record),
-                *verdict.profile,
+                *standing.profile,
             )
         )
-        self._fates["accepted" if status != "invalid" else f"rejected:{errors[0]}"] += 1
+        self._fates[_fate(standing)] += 1
+
+    def _block(self, block: Block, file: File) -> None:
+        """Many records at once; what is asked of each is asked of one of every run."""
+        from ingestion.blocks import Seen, sort, table
+
+        self._seen_blocks = self._seen_blocks or Seen()
+        told = sort(block, self._seen_blocks, self._begins, self._latest)
+        standings = []
+        for kind in told.kinds:
+            untimely = ("future",) if kind.future else ()
+            where = f"{file.name} {block.positions[kind.first]}"
+            standing = self._standing(block.runs[kind.run][0], untimely, where, ((), untimely, ()), kind.times)
+            self._fates[_fate(standing)] += kind.times
+            standings.append(standing)
+        self._records.write(table(block, told, self._index, file, standings))
+        self._index += len(block.raw_ids) - 1
+        self._erased += told.erased
+        self._fates["duplicate"] += told.repeats
+
+    def _standing(
+        self,
+        raw: Mapping[str, Any],
+        untimely: tuple[str, ...],
+        where: str,
+        said: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
+        times: int = 1,
+    ) -> Standing:
+        """What is made of a record, or of `times` alike. `said`: errors before and after the schema's own, and warnings."""
+        verdict = self._judge.verdict(raw, untimely)
+        drifted = (drift.CODE,) if self._drift.of(raw, where, times) else ()
+        errors = tuple(dict.fromkeys([*said[0], *verdict.refusals, *said[1]]))
+        errors += drifted if self._on_drift == "quarantine" else ()
+        return Standing(errors, said[2] + (drifted if self._on_drift == "warn" else ()), verdict.profile)
 
     def _untimely(self, record: Record) -> tuple[str, ...]:
         """Why its time cannot be used: it has none, or one later than its file arrived."""
@@ -217,6 +287,10 @@ class _Collector:
         size = len(letter.raw) if size is None else size
         self._dead.append((raw, size, letter.reason, letter.message, file.name, file.sha256, letter.position, self._index))
         self._fates[f"rejected:{letter.reason}"] += 1
+
+
+def _fate(standing: Standing) -> str:
+    return f"rejected:{standing.errors[0]}" if standing.errors else "accepted"
 
 
 _ERASED = "It holds records of a time that was erased; they are not taken in. Erase again to remove them from the file, too."

@@ -10,6 +10,8 @@ from pipeline.node import Node
 
 STAGES = ("ingestion", "normalization", "validation", "merge", "bronze", "gold")
 
+_CALLS = "raw/{}.calls/**"
+"""The calls that brought raw artifacts from an origin, one beside each."""
 _PERSON = ("timezone", "timezone_overrides")
 _READ_AS = (*_PERSON, "bp_scheme", "home_bp_protocol", "morning_hours", "evening_hours", "med_start_date", "events")
 
@@ -39,9 +41,9 @@ def _source_nodes(source: Source, live: bool) -> list[Node]:
             "ingestion",
             f"ingestion.{name}.extract:extract",
             files={"inbox": f"inbox/{name}/**"},
-            outputs={"raw": f"raw/{name}/**", **_calls(source)},
-            settings=source.extract_settings,
-            secrets=source.secrets,
+            outputs={"raw": f"raw/{name}/**", "calls": _CALLS.format(name)},
+            settings=tuple(dict.fromkeys((*source.extract_settings, f"origins_{name}", "google_api_endpoint"))),
+            secrets=tuple(dict.fromkeys((*source.secrets, "google_credentials", "object_stores"))),
             remote=f"ingestion.{name}.extract:fingerprint" if live else None,
         ),
         Node(
@@ -50,7 +52,8 @@ def _source_nodes(source: Source, live: bool) -> list[Node]:
             f"ingestion.{name}.records:records",
             inputs={"raw": f"raw/{name}/**"},
             outputs={"records": f"records/{name}.parquet", "dead_letters": f"records/{name}.dead_letters.parquet"},
-            settings=source.settings,
+            settings=(*source.settings, f"on_drift_{name}"),
+            secrets=source.record_secrets,
             resources=(f"ingestion/{name}/*.json",),
         ),
         Node(
@@ -65,11 +68,6 @@ def _source_nodes(source: Source, live: bool) -> list[Node]:
             settings=(*_PERSON, "own_users"),
         ),
     ]
-
-
-def _calls(source: Source) -> dict[str, str]:
-    """The API calls that brought raw artifacts, one beside each; none of a source that only reads its inbox."""
-    return {"calls": f"raw/{source.name}.calls/**"} if source.live else {}
 
 
 def _validation(kind: str, sources: list[Source]) -> Node:
@@ -144,7 +142,7 @@ def _bronze(source: Source) -> Node:
             "records": f"records/{name}.parquet",
             "dead_letters": f"records/{name}.dead_letters.parquet",
             "raw": f"raw/{name}/**",
-            **_calls(source),
+            "calls": _CALLS.format(name),
         },
         settings=("environment", "quality_sla", *source.settings),
         secrets=("database", "data_dir", "pipeline_version"),

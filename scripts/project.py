@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from config.errors import SettingsError, UsageError
 from config.snapshot import NodeSettings, node_settings
-from config.sources import SOURCES, Source
+from config.sources import SOURCES, Source, is_live
 from pipeline import Pipeline, Selection
 from pipeline.listing import below
 from pipeline.node import Node
@@ -67,7 +67,7 @@ def open_project(root: str = ROOT) -> Project:
     settings = node_settings(root, files)
     data_dir = str(settings["data_dir"])
     dropped = [s for s in SOURCES if below(data_dir, f"inbox/{s}/**")]
-    live = [s.name for s in SOURCES.values() if s.live and all(settings[name] for name in s.live)]
+    live = [name for name in SOURCES if is_live(name, settings)]
     strays = _strays(data_dir)
     brought, example = _brought(data_dir)
     sources = [s for s in SOURCES if s in dropped or s in live or (s in brought and s not in example)]

@@ -1,4 +1,4 @@
-"""`source list` and `source check`: what can be read, and whether the other side lets us."""
+"""`source list`, `source check`, `source preview`: what can be read, whether the other side lets us, what an export holds."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ from argparse import Namespace
 from typing import Any
 
 from config.errors import PDPError, UsageError
-from config.sources import SOURCES
+from config.sources import SOURCES, is_live
 from pipeline.execution.calls import load
 from pipeline.listing import below
 from scripts.answer import Answer
 from scripts.project import Project
 
+_ORIGINS = ("google_api_endpoint", "google_credentials", "object_stores")
+"""What looking at any source's origins may need."""
+
 
 def answer(project: Project, options: Namespace) -> Answer:
-    """`source list|check`."""
+    """`source list|check|preview`."""
+    if options.action == "preview":
+        from scripts.preview import answer as preview
+
+        return preview(project, options.sources)
     return listed(project) if options.action == "list" else check(project, options.sources)
 
 
@@ -25,7 +32,7 @@ def listed(project: Project) -> Answer:
             "name": s.name,
             "title": s.title,
             "inbox_files": len(below(project.data_dir, f"inbox/{s.name}/**")),
-            "live": bool(s.live) and all(project.settings[name] for name in s.live),
+            "live": is_live(s.name, project.settings),
             "active": s.name in project.sources,
             "hint": s.hint,
         }
@@ -53,12 +60,10 @@ def _checked(project: Project, name: str) -> dict[str, Any]:
     source = SOURCES[name]
     files = len(below(project.data_dir, f"inbox/{name}/**"))
     messages = [f"{files} files in the inbox"] if files else []
-    live = bool(source.live) and all(project.settings[setting] for setting in source.live)
     try:
-        if live or not source.live:
-            needs = {
-                setting: project.settings[setting] for setting in (*source.extract_settings, *source.settings, *source.secrets)
-            }
+        if is_live(name, project.settings) or not source.live:
+            asked = (*source.extract_settings, *source.settings, *source.secrets, f"origins_{name}", *_ORIGINS)
+            needs = {setting: project.settings[setting] for setting in asked}
             messages += load(f"ingestion.{name}.check:check")(needs)
     except PDPError as error:
         return {"ok": False, "messages": [*messages, str(error)]}

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from config.sources import SOURCES
+from config.stage import Finding
 from pipeline.outcome import Outcome, Run
 from scripts.looks import printable
 from scripts.project import Project
 from scripts.words import counted
 
 _TABLE = "processed/merged/merged_daily_metrics.csv"
+_MOST_UNREAD = 3
 _GOLD = os.path.join("gold", "gold.duckdb")
 
 
@@ -119,11 +121,22 @@ def _kept(outcome: Outcome, project: Project) -> list[str]:
 
 
 def _findings(outcomes: Iterable[Outcome]) -> list[str]:
-    found = [(o.node, f) for o in outcomes for f in o.report.get("findings", []) if not _is_miss(f)]
+    found = [(o.node, f) for o in outcomes for f in _folded(o.node, o.report.get("findings", [])) if not _is_miss(f)]
     lines = [f"    {node:<34}{f.get('message', f.get('code', ''))}{_where(f)}" for node, f in found[:20]]
     if len(found) > 20:
         lines.append(f"    … and {len(found) - 20} more: status --json")
     return ["", "  Worth knowing:", *lines] if lines else []
+
+
+def _folded(node: str, findings: list[Finding]) -> list[Finding]:
+    """The same, with one line for many names of what is not read: `source preview` tells them all."""
+    unread = [f for f in findings if f.get("code") == "not_read"]
+    if len(unread) <= _MOST_UNREAD:
+        return findings
+    source = node.split(".")[1]
+    message = f"{len(unread)} kinds of things in the export are not read here; named by: python main.py source preview {source}"
+    told: Finding = {"code": "not_read", "message": message}
+    return [*(f for f in findings if f.get("code") != "not_read"), told]
 
 
 def _unusual(run: Run, project: Project) -> list[str]:

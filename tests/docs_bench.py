@@ -8,7 +8,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
@@ -86,11 +86,18 @@ def words(command: str) -> list[str]:
 
 
 class Place:
-    """A folder to stand in: a season in `data` (or what is in `inbox`), a key, an empty remote, a server that takes notices."""
+    """A folder to stand in: a season in `data` (or what is in `inbox`), a key, an empty remote, a server that takes notices.
 
-    def __init__(self, folder: Path, server: str, inbox: Mapping[str, bytes] | None = None) -> None:
+    `more` drops further exports into the season's inbox.
+    """
+
+    def __init__(
+        self, folder: Path, server: str, inbox: Mapping[str, bytes] | None = None, more: Callable[[Path], None] | None = None
+    ) -> None:
         self.folder, self.data = folder, folder / "data"
         (cluster if inbox else own_season)(self.data)
+        if more:
+            more(self.data / "inbox")
         for name, content in (inbox or {}).items():
             path = self.data / "inbox" / name
             path.parent.mkdir(parents=True, exist_ok=True)

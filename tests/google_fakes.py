@@ -83,6 +83,9 @@ class FakeGoogle:
             "mi_band_drive_folder_id": FOLDER_ID,
             "google_sheets_bp_id": SHEET_ID,
             "google_sheets_worksheets": [],
+            "origins_google_sheets": [],
+            "origins_mi_fitness": [],
+            "object_stores": "",
         } | more
 
     def folder(self, file_id: str = FOLDER_ID, name: str = "exports", parent: str = "root") -> None:

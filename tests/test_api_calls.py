@@ -177,7 +177,7 @@ def test_only_ids_and_limits_are_taken_from_the_headers(
     headers: dict[str, str], request_id: str | None, limits: dict[str, Any] | None
 ) -> None:
     call = Call.answered("v1", "https://user:password@host.example:8443/v1/{id}?key=k#f", 200, headers)
-    assert call == ("v1", "https://host.example:8443/v1/{id}", request_id, 200, limits)
+    assert call == ("v1", "https://host.example:8443/v1/{id}", request_id, 200, limits, None)
 
 
 # ── the same bytes have the same call ───────────────────────────────────────
@@ -257,11 +257,11 @@ def test_without_a_live_setting_there_is_no_call(tmp_path: Path, google: FakeGoo
         assert Fetched(tmp_path, google, source, **off).told() == {}
 
 
-def test_only_sources_with_a_live_path_have_calls_and_their_bronze_reads_them() -> None:
+def test_every_source_has_calls_for_its_origins_and_its_bronze_reads_them() -> None:
     dag = {node.name: node for node in nodes(SOURCES)}
-    for name, source in SOURCES.items():
+    for name in SOURCES:
         made, read_by = dag[f"ingestion.{name}.extract"].outputs, dag[f"bronze.{name}"].inputs
-        assert made.get("calls") == read_by.get("calls") == (f"raw/{name}.calls/**" if source.live else None)
+        assert made.get("calls") == read_by.get("calls") == f"raw/{name}.calls/**"
         assert "calls" not in dag[f"ingestion.{name}.records"].inputs
 
 

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+import pyzipper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -186,3 +187,57 @@ def test_any_damage_gives_the_right_bytes_or_a_refusal(tmp_path_factory: pytest.
         found, reason = set(), refused.reason
     assert reason in ("", *archives._WHY)
     assert found <= {b"Uid,Sid\n1,2\n" * 20, b"x"}
+
+
+def locked(password: str, files: list[tuple[str, bytes]], **how: int) -> bytes:
+    """An archive as WinZip encrypts it."""
+    sink = io.BytesIO()
+    with pyzipper.AESZipFile(sink, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(password.encode())
+        archive.setencryption(pyzipper.WZ_AES, **how)
+        for name, data in files:
+            archive.writestr(name, data)
+    return sink.getvalue()
+
+
+def read_locked(path: Path, data: bytes, password: str) -> list[tuple[str, bytes]] | str:
+    path.write_bytes(data)
+    try:
+        return [(member.name, member.file.read()) for member in members(str(path), password)]
+    except SourceRefused as refused:
+        return refused.reason
+
+
+@pytest.mark.parametrize("how", [{"nbits": 128}, {"nbits": 192}, {"nbits": 256}, {"force_wz_aes_version": 1}])
+def test_an_aes_archive_opens_with_its_password_only(tmp_path: Path, how: dict[str, int]) -> None:
+    files = [("a.csv", b"1,2\n" * 1000), ("b/c.csv", b"")]
+    data = locked("secret", files, **how)
+    assert read_locked(tmp_path / "a.zip", data, "secret") == files
+    assert read_locked(tmp_path / "a.zip", data, "Secret") == "wrong_password"
+    assert read_locked(tmp_path / "a.zip", data, "") == "encrypted"
+
+
+def test_an_aes_archive_within_an_archive_opens_too(tmp_path: Path) -> None:
+    data = packed([("mail.zip", locked("secret", [("a.csv", b"1")])), ("b.csv", b"2")])
+    assert read_locked(tmp_path / "a.zip", data, "secret") == [("mail.zip/a.csv", b"1"), ("b.csv", b"2")]
+
+
+def test_a_password_does_not_make_a_plain_archive_harder_to_read(tmp_path: Path) -> None:
+    assert read_locked(tmp_path / "a.zip", packed([("a.csv", b"1")]), "secret") == [("a.csv", b"1")]
+
+
+def test_an_encrypted_bomb_is_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "RATIO_FREE", 1 << 16)
+    assert read_locked(tmp_path / "a.zip", locked("secret", [("a", bytes(4 << 20))]), "secret") == "bomb"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(min_value=0), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_damaged_aes_archive_is_refused_or_read_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
+) -> None:
+    data = bytearray(locked("secret", [("a.csv", b"1,2\n" * 300)]))
+    for place, value in changes:
+        data[place % len(data)] = value
+    found = read_locked(tmp_path_factory.mktemp("any") / "a.zip", bytes(data), "secret")
+    assert isinstance(found, str) or [content for _, content in found] in ([b"1,2\n" * 300], [])

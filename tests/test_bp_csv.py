@@ -276,7 +276,7 @@ def dropped(tmp_path: Path) -> list[File]:
 
 
 def test_dropped_files_become_raw_artifacts_byte_for_byte(tmp_path: Path, dropped: list[File]) -> None:
-    report, out = StageBench(tmp_path / "b").run(extract, {"inbox": dropped})
+    report, out = StageBench(tmp_path / "b").run(extract, {"inbox": dropped}, {"origins_bp_csv": []})
     assert report["balance"] == {
         "unit": "file",
         "came": 8,
@@ -290,7 +290,7 @@ def test_dropped_files_become_raw_artifacts_byte_for_byte(tmp_path: Path, droppe
 
 def test_a_file_held_already_is_carried_over_not_copied(tmp_path: Path, dropped: list[File]) -> None:
     held = {"raw": {"user1.csv": dropped[0], "2025/user1.csv": dropped[0], "gone.csv": dropped[0]}}
-    report, out = StageBench(tmp_path / "b").run(extract, {"inbox": dropped}, previous=held)
+    report, out = StageBench(tmp_path / "b").run(extract, {"inbox": dropped}, {"origins_bp_csv": []}, previous=held)
     assert report["balance"]["fates"]["accepted"] == 2
     assert (out / "raw/user1.csv").read_bytes() == b"1"
     assert (out / "raw/2025/user1.csv").read_bytes() == b"2"
@@ -316,7 +316,9 @@ def test_a_file_held_already_is_carried_over_not_copied(tmp_path: Path, dropped:
 )
 def test_a_name_not_every_system_can_hold_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "f").write_bytes(b"1")
-    report, out = StageBench(tmp_path / "b").run(extract, {"inbox": [as_file(tmp_path / "f", f"inbox/bp_csv/{name}")]})
+    report, out = StageBench(tmp_path / "b").run(
+        extract, {"inbox": [as_file(tmp_path / "f", f"inbox/bp_csv/{name}")]}, {"origins_bp_csv": []}
+    )
     assert report["balance"]["fates"] == {"rejected:unsafe_name": 1}
     assert not (out / "raw").exists()
     assert name not in json.dumps(report)
@@ -326,5 +328,5 @@ def test_a_name_not_every_system_can_hold_is_refused(tmp_path: Path, name: str) 
 def test_names_some_systems_take_for_one_are_told_apart_or_refused(tmp_path: Path, twin: str) -> None:
     (tmp_path / "f").write_bytes(b"1")
     files = [as_file(tmp_path / "f", f"inbox/bp_csv/{n}") for n in ("log-ś.csv", twin)]
-    report, _ = StageBench(tmp_path / "b").run(extract, {"inbox": files})
+    report, _ = StageBench(tmp_path / "b").run(extract, {"inbox": files}, {"origins_bp_csv": []})
     assert report["balance"]["fates"] == {"accepted": 1, "rejected:name_collision": 1}

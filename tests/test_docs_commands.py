@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import options
+from tests import every_vendor
 from tests.docs_bench import DOCS, Line, Place, lines, words
 from tests.monitoring_bench import HttpFake, running
 from tests.test_dlq import CUFF
@@ -33,6 +34,8 @@ READS = (
 """What changes nothing is typed once, however many documents name it in the same words."""
 INBOX = {"dead_letters": {f"bp_csv/cuff{n}.csv": CUFF + b"\n" * n for n in range(3)}}
 """What a document is about, where that is not in the season."""
+MORE = {"connect": every_vendor.drop}
+"""What a document is about beside the season."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def known(line: Line) -> bool:
 
 @pytest.mark.parametrize("path", [p for p in DOCS if any(line.block for line in lines(p))], ids=lambda p: p.stem)
 def test_every_command_of_a_block_does_what_it_says(path: Path, tmp_path: Path, server: str, typed: set[str]) -> None:
-    place, wrong = Place(tmp_path, server, INBOX.get(path.stem)), []
+    place, wrong = Place(tmp_path, server, INBOX.get(path.stem), MORE.get(path.stem)), []
     for line in lines(path):
         if line.block and line.command not in typed and not any(re.match(pattern, line.command) for pattern in ELSEWHERE):
             for command, env in FIRST.get(line.command.split(" ")[0], []):

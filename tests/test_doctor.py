@@ -257,11 +257,11 @@ def test_a_remote_that_takes_nothing_is_told(data: Path, tmp_path: Path) -> None
 
 
 def test_what_the_inbox_will_not_be_read_of_is_told(data: Path) -> None:
-    (data / "inbox/fitbit").mkdir()
-    (data / "inbox/fitbit/x.csv").write_text("1")
+    (data / "inbox/polar").mkdir()
+    (data / "inbox/polar/x.csv").write_text("1")
     (data / "inbox/bp_csv/empty.csv").write_text("")
     findings = found(data, "inbox", code=0)
-    assert any("'fitbit'" in f["what"] for f in findings)
+    assert any("'polar'" in f["what"] for f in findings)
     assert any("1 file for bp_csv is empty" in f["what"] for f in findings)
 
 

@@ -58,7 +58,22 @@ _SCENES = st.one_of(
             reading(metric, value, t, t + timedelta(minutes=length * (scope == "interval")), scope=scope, **more)
         ],
         st.sampled_from(
-            ["steps", "distance", "heart_rate", "heart_rate_mean", "resting_heart_rate", "weight", "spo2", "sleep_score"]
+            [
+                "steps",
+                "distance",
+                "heart_rate",
+                "heart_rate_mean",
+                "resting_heart_rate",
+                "weight",
+                "spo2",
+                "sleep_score",
+                "hrv_sdnn",
+                "hrv_rmssd",
+                "basal_energy",
+                "body_fat",
+                "respiratory_rate",
+                "body_temperature",
+            ]
         ),
         _MOMENTS,
         st.integers(0, 200),

@@ -242,7 +242,7 @@ def test_conditions_ask_for_texts_at_the_top_of_the_record_only(source: str) -> 
         assert set(rule["if"]) <= {"properties", "required"}
         assert set(asked) <= always | set(rule["if"].get("required", ()))
         for test in asked.values():
-            assert set(test) <= {"const", "enum"}
+            assert set(test) <= {"const", "enum", "pattern"}
             assert all(isinstance(text, str) for text in [*test.get("enum", ()), test.get("const", "")])
 
 
@@ -344,7 +344,7 @@ def test_the_short_way_for_flawless_records_says_what_the_long_way_says(
 ) -> None:
     source, raw = made
     judge = JUDGES[source]
-    assert judge.verdict(raw, untimely) == judge._flawed(judge._plans.of(raw), raw, untimely)
+    assert judge.verdict(raw, untimely) == judge._flawed(judge.plans.of(raw), raw, untimely)
 
 
 def test_no_value_and_no_nul_gets_into_a_profile() -> None:

@@ -1,4 +1,4 @@
-"""Takes the CSV files dropped in `inbox/bp_csv/` as they are; what they hold is found out when records are made."""
+"""Blood pressure CSVs come in: from `inbox/bp_csv/` and the origins that are set; what they hold is found out when records are made."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.stage import Inputs, Outputs, Report
-from ingestion.inbox import copy_inbox
+from ingestion.origins import extraction
 
 
-def extract(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:  # noqa: ARG001  every stage has the same three
-    """Role `inbox` → collection `raw`, byte for byte."""
-    return copy_inbox(inputs, outputs)
+def fingerprint(settings: Mapping[str, Any]) -> str | None:
+    """Changes when a file of an origin does; see `ingestion.origins.extraction`."""
+    return extraction.fingerprint("bp_csv", settings)
+
+
+def extract(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
+    """Role `inbox` and the origins → collections `raw`, byte for byte, and `calls`."""
+    return extraction.extract("bp_csv", inputs, outputs, settings)

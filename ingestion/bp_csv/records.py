@@ -36,8 +36,12 @@ def records(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Re
 
 def parse(file: File, settings: Mapping[str, Any]) -> Iterator[Parsed]:
     """The records of one CSV file. SourceRefused: what it is instead of a CSV, `preset_undecided`, `duplicate_headers`, `ragged`."""
+    return parse_bytes(read_bytes(file.path), file.name, settings)
+
+
+def parse_bytes(data: bytes, name: str, settings: Mapping[str, Any]) -> Iterator[Parsed]:
+    """The records of a CSV's bytes; `name` may say which user of a cuff they are of. SourceRefused as `parse`."""
     zones = PersonZones(settings["timezone"], settings["timezone_overrides"])
-    data = read_bytes(file.path)
     if is_empty(data):
         return iter((Layout("empty_file"),))
     if kind_of(data) != "text":
@@ -45,7 +49,7 @@ def parse(file: File, settings: Mapping[str, Any]) -> Iterator[Parsed]:
     choice = choose_preset(data, settings["bp_csv_presets"])
     encoding = "utf-8-sig" if choice.preset.encoding == "utf-8" else choice.preset.encoding
     lines = read_lines(data, choice.delimiter, encoding, padded=choice.preset.padded)
-    return iter(_Reader(choice, zones, _user_in_name(choice, file.name)).read(lines))
+    return iter(_Reader(choice, zones, _user_in_name(choice, name)).read(lines))
 
 
 class _Found(NamedTuple):

@@ -90,7 +90,7 @@ class Drive:
         """Every file below the folder, sorted by path and id. Shortcuts are followed where they lead to something shared."""
         top = self._get(folder_id, "id,mimeType", _THING)
         if top.get("mimeType") != FOLDER:
-            raise SettingsError("MI_BAND_DRIVE_FOLDER_ID names a file, not a folder.", "Copy the id from the folder's own link.")
+            raise SettingsError("The id of a Drive folder names a file, not a folder.", "Copy the id from the folder's own link.")
         return sorted(self._walk(folder_id, "", {folder_id}), key=lambda f: (f.path, f.id))
 
     def download(self, file: DriveFile, sink: BinaryIO) -> Fetched:

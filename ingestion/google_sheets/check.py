@@ -7,10 +7,16 @@ from typing import Any
 
 from config.errors import PDPError
 from ingestion.google.installed import google_libraries
+from ingestion.origins import check as origins
 
 
 def check(settings: Mapping[str, Any]) -> list[str]:
-    """One line: off, ok, empty, not shared, denied, unreachable or what is wrong with the settings. Reads no cell."""
+    """A line for the sheet and one for each origin. Reads no cell."""
+    return _sheet(settings) + origins.check("google_sheets", settings)
+
+
+def _sheet(settings: Mapping[str, Any]) -> list[str]:
+    """One line: off, ok, empty, not shared, denied, unreachable or what is wrong with the settings."""
     if not settings["google_sheets_bp_id"]:
         return ["off: no Google Sheet is set; saved sheets are read from the inbox."]
     try:

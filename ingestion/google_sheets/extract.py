@@ -7,26 +7,28 @@ from typing import Any
 
 from config.stage import Inputs, Outputs, Report
 from ingestion.google.installed import google_libraries
-from ingestion.inbox import copy_inbox, member_name
+from ingestion.inbox import member_name
+from ingestion.origins import extraction
 from ingestion.reports import joined
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str | None:
-    """Changes when the sheet does; None without a sheet or when Drive does not say (then it is read every time)."""
-    if not settings["google_sheets_bp_id"]:
-        return None
-    with google_libraries():
-        from ingestion.google_sheets.live_sheet import sheet_state
-    return sheet_state(settings)
+    """Changes when the sheet or an origin's file does; None without either or when one does not say (then all is read every time)."""
+    own: str | None = ""
+    if settings["google_sheets_bp_id"]:
+        with google_libraries():
+            from ingestion.google_sheets.live_sheet import sheet_state
+        own = sheet_state(settings)
+    return extraction.fingerprint("google_sheets", settings, own)
 
 
 def extract(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Role `inbox` and the live sheet → collections `raw`, a worksheet as `live/<title>.json`, and `calls` (`ingestion.calls`).
+    """Role `inbox`, the origins and the live sheet → collections `raw`, a worksheet as `live/<title>.json`, and `calls`.
 
     Settings: google_sheets_bp_id, google_sheets_worksheets, google_api_endpoint; secret google_credentials.
     Raises SourceDenied, SourceUnavailable.
     """
-    dropped = copy_inbox(inputs, outputs)
+    dropped = extraction.extract("google_sheets", inputs, outputs, settings)
     if not settings["google_sheets_bp_id"]:
         return dropped
     with google_libraries():

@@ -7,10 +7,16 @@ from typing import Any
 
 from config.errors import PDPError
 from ingestion.google.installed import google_libraries
+from ingestion.origins import check as origins
 
 
 def check(settings: Mapping[str, Any]) -> list[str]:
-    """One line: off, ok, empty, not shared, denied, unreachable or what is wrong with the settings. Fetches no file."""
+    """A line for the Drive folder and one for each origin. Fetches no file."""
+    return _folder(settings) + origins.check("mi_fitness", settings)
+
+
+def _folder(settings: Mapping[str, Any]) -> list[str]:
+    """One line: off, ok, empty, not shared, denied, unreachable or what is wrong with the settings."""
     if not settings["mi_band_drive_folder_id"]:
         return ["off: no Drive folder is set; exports are read from the inbox."]
     try:

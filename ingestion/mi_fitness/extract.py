@@ -7,26 +7,29 @@ from typing import Any
 
 from config.stage import Inputs, Outputs, Report
 from ingestion.google.installed import google_libraries
-from ingestion.inbox import copy_inbox, member_name
+from ingestion.inbox import member_name
+from ingestion.origins import extraction
 from ingestion.reports import joined
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str | None:
-    """A digest that changes when the Drive folder's files do; None without a folder. Raises SourceDenied, SourceUnavailable."""
-    if not settings["mi_band_drive_folder_id"]:
-        return None
-    with google_libraries():
-        from ingestion.mi_fitness.drive_folder import folder_digest
-    return folder_digest(settings)
+    """A digest that changes when the Drive folder's or an origin's files do; None without either. Raises SourceDenied,
+    SourceUnavailable."""
+    own = ""
+    if settings["mi_band_drive_folder_id"]:
+        with google_libraries():
+            from ingestion.mi_fitness.drive_folder import folder_digest
+        own = folder_digest(settings)
+    return extraction.fingerprint("mi_fitness", settings, own)
 
 
 def extract(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Role `inbox` and the Drive folder → collections `raw` and `calls` (`ingestion.calls`). Drive files that have not changed are
-    carried over, not fetched.
+    """Role `inbox`, the origins and the Drive folder → collections `raw` and `calls` (`ingestion.calls`). Files elsewhere that have
+    not changed are carried over, not fetched.
 
     Settings: mi_band_drive_folder_id, google_api_endpoint; secret google_credentials. Raises SourceDenied, SourceUnavailable.
     """
-    dropped = copy_inbox(inputs, outputs)
+    dropped = extraction.extract("mi_fitness", inputs, outputs, settings)
     if not settings["mi_band_drive_folder_id"]:
         return dropped
     with google_libraries():

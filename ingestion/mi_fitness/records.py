@@ -45,32 +45,32 @@ def parse(file: File, settings: Mapping[str, Any]) -> Iterator[Parsed]:
         if is_zip(opened.read(4)):
             yield from _archive(file.path, zones)
         else:
-            yield from _table_rows(opened, "", zones)
+            yield from _table_rows(opened, "", zones, file.name)
 
 
 def _archive(path: str, zones: PersonZones) -> Iterator[Parsed]:
     for member in members(path):
         try:
-            yield from _table_rows(member.file, member.name + " ", zones)
+            yield from _table_rows(member.file, member.name + " ", zones, member.name)
         except SourceRefused as refused:  # one odd member; the others go on
             yield DeadLetter(b"", refused.reason, refused.what, member.name)
 
 
-def _table_rows(file: BinaryIO, where: str, zones: PersonZones) -> Iterator[Parsed]:
+def _table_rows(file: BinaryIO, where: str, zones: PersonZones, name: str) -> Iterator[Parsed]:
     file.seek(0)
     head = file.read(1024)
     if not head.strip():
         yield Layout("empty_file")
         return
     if where and head.startswith(_NOT_TABLES):  # the export's own PDF and pictures
-        yield Layout("not_a_table")
+        yield Layout("not_a_table", name=_own_name(name))
         return
     if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith((b"<!doctype", b"<html")):
         raise SourceRefused("The file is a web page, not a table.", "Download the export again, logged in.", "html")
     encoding = table_encoding(file)
     header, line = _header(file, encoding)
     if header.table is None:
-        yield Layout("table_not_read", sum(1 for _ in rows(file, header.delimiter, encoding)))
+        yield Layout("table_not_read", sum(1 for _ in rows(file, header.delimiter, encoding)), _own_name(name))
         return
     reader = _Reader(header, header.table, zones)
     for row in rows(file, header.delimiter, encoding):
@@ -82,6 +82,11 @@ def _table_rows(file: BinaryIO, where: str, zones: PersonZones) -> Iterator[Pars
             yield Layout("header")
         else:
             yield reader.read(row, f"{where}line {row.line}")
+
+
+def _own_name(name: str) -> str:
+    """A file's name without folder, date and account: `MiFitness_user_profile.csv`."""
+    return re.sub(r"^(?:\d+_)+", "", name.rpartition("/")[2])
 
 
 def _header(file: BinaryIO, encoding: str) -> tuple[Header, int]:

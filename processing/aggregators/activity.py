@@ -11,7 +11,10 @@ import pandas as pd
 from processing.aggregators.choice import Priority, of_best_source
 from processing.aggregators.fates import ACCEPTED, DAILY_TOTAL, LOWER_PRIORITY, NOT_WORN, OTHER_DEVICE
 
-METRICS = ("steps", "distance", "active_energy")
+METRICS = ("steps", "distance", "active_energy", "basal_energy")
+_MOVED = ("steps", "distance", "active_energy")
+_UNWORN = ("weight", "body_fat", "body_temperature", "basal_energy")
+"""What a scale, a thermometer or a formula gives without a device on the body."""
 _HALF_HOUR = 1800 * 1_000_000
 _LONGEST = 52 * _HALF_HOUR
 """A row longer than any local day is not cut; it stands in its first half hour."""
@@ -24,7 +27,8 @@ def worn(*frames: pd.DataFrame) -> Worn:
     """Days on which a source measured something only a worn device can: heart rate, sleep, oxygen saturation, movement."""
     found: Worn = set()
     for frame in frames:
-        sign = frame[~frame["metric"].isin(("weight", *METRICS)) | (frame["metric"].isin(METRICS) & (frame["value"] > 0))]
+        moved = frame["metric"].isin(_MOVED)
+        sign = frame[~(frame["metric"].isin(_UNWORN) | moved) | (moved & (frame["value"] > 0))]
         days = sign[["day", "source"]].drop_duplicates()
         found |= set(zip(days["day"].tolist(), days["source"].tolist(), strict=True))
     return found

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from config.metrics import METRICS, SOURCE_PRIORITY
 from config.tables import READINGS
-from processing.aggregators.fates import FATES, PARTS
+from processing.aggregators.fates import ACCEPTED, FATES, LATER, LOWER_PRIORITY, PARTS, SAMPLES
 from processing.readings import Array, codes, numbers
 
 CHOICES = pa.schema(
@@ -71,3 +71,25 @@ def last_of_day(rows: pd.DataFrame) -> Array:
     daily_first = order.groupby("day")["single"].transform("min") == order["single"]
     last = ~order[daily_first].duplicated("day", keep="last")
     return np.asarray(rows.index.isin(last[last].index))
+
+
+def choose_last(frame: pd.DataFrame, priority: Priority, metric: str) -> None:
+    """Set the fates of a metric whose day is its last word, of the source believed first."""
+    rows = _best_rows(frame, priority, metric)
+    frame.loc[rows.index, "fate"] = np.where(last_of_day(rows), ACCEPTED, LATER)
+
+
+def choose_samples(frame: pd.DataFrame, priority: Priority, metric: str) -> None:
+    """Set the fates of a metric whose day is the mean of its samples, else the source's own figure; of the source believed first."""
+    rows = _best_rows(frame, priority, metric)
+    sample = rows["scope"] != "day"
+    sampled = sample.groupby(rows["day"]).transform("any")
+    frame.loc[rows.index, "fate"] = np.where(sampled & ~sample, SAMPLES, ACCEPTED)
+
+
+def _best_rows(frame: pd.DataFrame, priority: Priority, metric: str) -> pd.DataFrame:
+    """The metric's rows of the source believed first; the others get their fate."""
+    rows = frame[frame["metric"] == metric]
+    best = of_best_source(rows, priority, metric)
+    frame.loc[rows.index[~best], "fate"] = LOWER_PRIORITY
+    return rows[best]

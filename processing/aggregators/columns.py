@@ -65,6 +65,12 @@ _TYPES: dict[str, pa.DataType] = {
     "bp_scheme": _TEXT,
     "hr_coverage_minutes": _REAL,
     "event": _TEXT,
+    "hrv_sdnn": _REAL,
+    "hrv_rmssd": _REAL,
+    "basal_energy": _REAL,
+    "body_fat": _REAL,
+    "respiration_avg": _REAL,
+    "body_temperature": _REAL,
 }
 
 COLUMNS: tuple[Column, ...] = tuple(
@@ -86,6 +92,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "active_energy": ("active_energy",),
     "weight": ("weight",),
     "spo2": ("spo2",),
+    "hrv": ("hrv_sdnn", "hrv_rmssd"),
+    "basal_energy": ("basal_energy",),
+    "body_fat": ("body_fat",),
+    "respiration": ("respiratory_rate",),
+    "body_temperature": ("body_temperature",),
 }
 """The words of the column `sources` and the metrics each stands for."""
 

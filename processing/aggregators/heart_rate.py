@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from processing.aggregators.choice import Priority, last_of_day, of_best_source
-from processing.aggregators.fates import ACCEPTED, LATER, LOWER_PRIORITY, SAMPLES
+from processing.aggregators.choice import Priority, choose_last, choose_samples, of_best_source
+from processing.aggregators.fates import ACCEPTED, LOWER_PRIORITY, SAMPLES
 from processing.readings import Array
 
 GAP = 600
@@ -17,6 +17,7 @@ GAP = 600
 
 _SECOND = 1_000_000
 _GENERAL = ("heart_rate", "heart_rate_mean", "heart_rate_min", "heart_rate_max")
+_VARIABILITY = ("hrv_sdnn", "hrv_rmssd")
 
 
 def choose(frame: pd.DataFrame, priority: Priority) -> None:
@@ -29,11 +30,9 @@ def choose(frame: pd.DataFrame, priority: Priority) -> None:
     sampled = sample.groupby(chosen["day"]).transform("any")
     frame.loc[chosen.index, "fate"] = np.where(sampled & ~sample, SAMPLES, ACCEPTED)
 
-    resting = frame[frame["metric"] == "resting_heart_rate"]
-    best = of_best_source(resting, priority, "resting_heart_rate")
-    frame.loc[resting.index[~best], "fate"] = LOWER_PRIORITY
-    chosen = resting[best]
-    frame.loc[chosen.index, "fate"] = np.where(last_of_day(chosen), ACCEPTED, LATER)
+    choose_last(frame, priority, "resting_heart_rate")
+    for metric in _VARIABILITY:
+        choose_samples(frame, priority, metric)
 
 
 def daily(frame: pd.DataFrame) -> pd.DataFrame:
@@ -49,6 +48,8 @@ def daily(frame: pd.DataFrame) -> pd.DataFrame:
     found["hr_samples"] = values.size()
     found["hr_coverage_minutes"] = _shares(samples).groupby(samples["day"]).sum() / 60
     found["resting_hr"] = by_metric["resting_heart_rate"].groupby("day")["value"].first()
+    for metric in _VARIABILITY:  # two measures of one thing: never mixed
+        found[metric] = used[used["metric"] == metric].groupby("day")["value"].mean()
     return found
 
 

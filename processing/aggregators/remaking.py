@@ -325,6 +325,12 @@ _MAKE: dict[str, Callable[[Readings, Mapping[str, Any]], Made]] = {
     "bp_scheme": _said("bp_scheme"),
     "hr_coverage_minutes": _coverage,
     "event": _said("event"),
+    "hrv_sdnn": _mean("hrv_sdnn"),
+    "hrv_rmssd": _mean("hrv_rmssd"),
+    "basal_energy": _activity("basal_energy"),
+    "body_fat": _first("body_fat"),
+    "respiration_avg": _mean("respiratory_rate"),
+    "body_temperature": _mean("body_temperature"),
 }
 
 RULES: dict[str, Rule] = {name: Rule(COLUMNS[name].rule, make) for name, make in _MAKE.items()}

@@ -36,15 +36,22 @@ _MARKS = (("irregular", "irregular_heartbeat"), ("movement", "movement"))
 def normalize_google_sheets(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
     """Role `records` → roles `readings`, `rejected`. Settings: `timezone`, `timezone_overrides`, `own_users`. Balance unit: record.
     Records of other people are refused (`other_user`)."""
-    return _normalize("google_sheets", inputs, outputs, settings)
+    return normalize("google_sheets", inputs, outputs, settings)
 
 
 def normalize_bp_csv(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
     """As `normalize_google_sheets`; the other users of a cuff are other people."""
-    return _normalize("bp_csv", inputs, outputs, settings)
+    return normalize("bp_csv", inputs, outputs, settings)
 
 
-def _normalize(source: str, inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
+def normalize(
+    source: str,
+    inputs: Inputs,
+    outputs: Outputs,
+    settings: Mapping[str, Any],
+    twin: Callable[[Row], bool] = lambda row: False,  # noqa: ARG005  most sources tell a measurement once
+) -> Report:
+    """Records of any source that speaks of blood pressure as theirs do. `twin`: whether another record tells the same measurement."""
     records, own_users = inputs.one("records").path, settings["own_users"]
     own = mine(source, records, own_users)
     run = _Run(Normalized(source), PersonZones(settings["timezone"], settings["timezone_overrides"]), own)
@@ -53,9 +60,11 @@ def _normalize(source: str, inputs: Inputs, outputs: Outputs, settings: Mapping[
             run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
         elif standing == "superseded":
             run.out.fates["superseded"] += 1
+        elif twin(row):
+            run.out.fates["duplicate"] += 1
         else:
             run.take(row)
-    others = guessed(source, own_users, run.out.fates[f"rejected:{OTHER}"]) if source != "bp_csv" else []
+    others = guessed(source, own_users, run.out.fates[f"rejected:{OTHER}"]) if source == "google_sheets" else []
     return run.out.write(outputs, findings=[*run.findings(), *others])
 
 

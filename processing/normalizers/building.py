@@ -79,10 +79,10 @@ class Normalized:
         self.reject(row, reason, field)
         self.fates[f"rejected:{reason}"] += 1
 
-    def pass_over(self, row: Row, reason: str) -> None:
-        """A record that was refused when it was made: listed with its reason, but told to a person by the step that refused it."""
+    def pass_over(self, row: Row, reason: str, why: str = "invalid_record") -> None:
+        """A record listed with its reason that nobody need hear of: refused already when it was made, or (`why`) told by another."""
         self._rejected.append((row.raw_id, reason, None, self.source, row.raw_artifact, row.position))
-        self.fates["unused:invalid_record"] += 1
+        self.fates[f"unused:{why}"] += 1
 
     def write(self, outputs: Outputs, labels: Mapping[str, str] | None = None, findings: Sequence[Finding] = ()) -> Report:
         """Write roles `readings` and `rejected` and report. `labels`: device id → what a person calls it."""

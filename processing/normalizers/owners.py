@@ -29,13 +29,13 @@ def mine(source: str, records: str, own_users: Mapping[str, Sequence[str]]) -> C
     `records`: path of the source's records table. Who is meant says the setting `own_users`, else the preset of the file (a cuff's
     first user), else whoever has the most records.
     """
-    owner, same = _OWNER.get(source), _slot if source == "bp_csv" else _folded
+    owner, same = _OWNER.get(source), _slot if source in _CUFFS else _folded
     if owner is None:
         return lambda raw: True  # noqa: ARG005  nobody else can be in it
     named = {same(name) for name in own_users.get(source, ())}
     if source == "google_sheets" and named & _groups(records):  # a person's columns side by side: Anna | Jan over SYS, DIA
         return lambda raw: raw.get("slot") is not None or not raw.get("group") or _folded(raw["group"]) in named
-    usual = named or (set() if source == "bp_csv" else _most_frequent(source, records, owner))
+    usual = named or (set() if source in _CUFFS else _most_frequent(source, records, owner))
     known: dict[tuple[str, str | None], bool] = {}
 
     def own(raw: Record) -> bool:
@@ -84,6 +84,14 @@ def _account_of_band(raw: Record) -> str | None:
     return str(raw.get("Uid") or raw.get("uid") or "") or None
 
 
+def _account_of_app(raw: Record) -> str | None:
+    return str(raw.get("account") or "") or None
+
+
+def _account_of_garmin(raw: Record) -> str | None:
+    return str(raw.get("userProfilePK") or "") or None
+
+
 def _name_in_log(raw: Record) -> str | None:
     """What the column says that asks who was measured."""
     return (
@@ -106,10 +114,19 @@ def _folded(text: str) -> str:
 _OTHER_PEOPLE = "Records of other people were left out; say in own_users which user or account is you."
 _OWNER: Mapping[str, Callable[[Record], str | None]] = {
     "bp_csv": _user_of_cuff,
+    "omron": _user_of_cuff,
+    "zepp_life": _account_of_app,
     "mi_fitness": _account_of_band,
     "google_sheets": _name_in_log,
+    "garmin": _account_of_garmin,
 }
-_QUICK = {"mi_fitness": r'"[Uu]id":"(?P<owner>[^"\\]+)"'}
+_CUFFS = ("bp_csv", "omron")
+"""Where users are the numbers of a cuff's memory, and the first is meant unless somebody says otherwise."""
+_QUICK = {
+    "mi_fitness": r'"[Uu]id":"(?P<owner>[^"\\]+)"',
+    "zepp_life": r'"account":"(?P<owner>[^"\\]+)"',
+    "garmin": r'"userProfilePK":(?P<owner>[0-9]+)',
+}
 """Where records are many: how their owner is found without reading them as JSON, good enough to count by."""
 _PERSON = (
     "person|who|name|user|member|family member|patient|osoba|kto|imię|imię i nazwisko|użytkownik|pacjent|wer|benutzer|nutzer"

@@ -69,7 +69,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "verify": (("verify", "every byte against the registry, every bronze row against the ledger"),),
     "accept": (('accept merge.daily_metrics --reason "only a log line"', "its outputs stand as they are"),),
     "gc": (("gc --keep 3 --dry-run", "what superseded versions take"),),
-    "source": (("source list", "which there are"), ("source check google_sheets", "whether it can be read")),
+    "source": (
+        ("source list", "which there are"),
+        ("source check google_sheets", "whether it can be read"),
+        ("source preview mi_fitness export.zip", "what an export holds, what is not read of it, what has changed"),
+    ),
     "bronze init": (("bronze init --sql", "what an administrator runs to make the roles"),),
     "bronze status": (("bronze status", "tables, rows, freshness, quality"),),
     "bronze reconcile": (("bronze reconcile --repair", "load what is missing"),),

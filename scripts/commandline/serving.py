@@ -9,8 +9,10 @@ from scripts.commandline.kinds import positive
 
 def source(parser: argparse.ArgumentParser) -> None:
     """What to do with which sources."""
-    parser.add_argument("action", choices=("list", "check"))
-    parser.add_argument("sources", nargs="*", metavar="NAME")
+    parser.add_argument("action", choices=("list", "check", "preview"))
+    parser.add_argument(
+        "sources", nargs="*", metavar="NAME", help="only these sources; preview: one source, then files or folders"
+    )
 
 
 def serve(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from config.errors import PDPError, SettingsError
-from config.sources import SOURCES, Source
+from config.origins import origin
+from config.sources import SOURCES, Source, is_live
 from scripts.doctor.finding import Findings, Patient, note, ok, problem, warning
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def examine(patient: Patient) -> Findings:
     except SettingsError as error:
         yield problem(error.what, error.mend)
         return
-    live = [s for s in SOURCES.values() if s.live and all(project.settings[name] for name in s.live)]
-    asking = [s for s in live if "google_credentials" in s.secrets]
+    live = [s for s in SOURCES.values() if is_live(s.name, project.settings)]
+    asking = [s for s in live if _asks_google(project, s)]
     if asking and not text:
         names = " and ".join(s.name for s in asking)
         yield problem(f"{names} is switched on, but there are no Google credentials.", "Set GOOGLE_APPLICATION_CREDENTIALS.")
@@ -44,7 +45,13 @@ def examine(patient: Patient) -> Findings:
     if not patient.offline:
         if settings.google_oauth_refresh_token:
             yield from _person(settings)
-        yield from _asked(project, live if text else [])
+        yield from _asked(project, [s for s in live if text or not _asks_google(project, s)])
+
+
+def _asks_google(project: Project, source: Source) -> bool:
+    """Whether a live source needs Google's credentials: for its own live path, or for an origin on Drive."""
+    own = bool(source.live) and all(project.settings[name] for name in source.live) and "google_credentials" in source.secrets
+    return own or any(origin(text).kind in ("drive", "gs") for text in project.settings[f"origins_{source.name}"])
 
 
 def _asked(project: Project, live: list[Source]) -> Findings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from config.sources import SOURCES
+from config.sources import SOURCES, is_live
 from scripts.erase import cutting, holdings, rest
 from scripts.erase.cutting import Cutting
 from scripts.erase.scope import Scope, moment
@@ -100,14 +100,8 @@ def remote(project: Project) -> dict[str, Any] | None:
     return dict(erase.plan(project))
 
 
-def is_live(project: Project, source: str) -> bool:
-    """Whether every run looks at the source's remote."""
-    needed = SOURCES[source].live
-    return bool(needed) and all(project.settings[name] for name in needed)
-
-
 def _cutting(project: Project, source: str, day: Any) -> Cutting:
-    live = is_live(project, source)
+    live = is_live(source, project.settings)
     if day is None:
         return cutting.whole(project, source, live)
     return cutting.at(project, source, day, moment(day, project.settings), live)
@@ -126,11 +120,18 @@ def _bronze(project: Project, cuttings: list[Cutting]) -> list[Share]:
     return erase.plan({name: project.settings[name] for name in ("database", "data_dir")}, cuts(cuttings))
 
 
+def _set(project: Project, source: str) -> list[str]:
+    """The settings that bring a source's data in again."""
+    live = SOURCES[source].live
+    own = [name.upper() for name in live] if all(project.settings[name] for name in live) else []
+    return [*own, *(["ORIGINS"] if project.settings[f"origins_{source}"] else [])]
+
+
 def _notes(project: Project, scope: Scope, found: list[Cutting]) -> list[str]:
     """What a person should know: what stays, and what would come back."""
     notes = ["An erase was interrupted; this one finishes it."] if rest.unfinished(project) else []
     for c in found:
-        names = " and ".join(name.upper() for name in SOURCES[c.source].live)
+        names = " and ".join(_set(project, c.source))
         if c.live and c.day is None:
             notes.append(f"{c.source}: {names} is set, so the next run fetches it again. Take it out of the settings first.")
         elif c.live:

@@ -29,12 +29,24 @@ LOINC_NAMES = {
     "41981-2": "Calories burned",
     "29463-7": "Body weight",
     "2708-6": "Oxygen saturation in Arterial blood",
+    "80404-7": "R-R interval.standard deviation (Heart rate variability)",
+    "9279-1": "Respiratory rate",
+    "8310-5": "Body temperature",
+    "41982-0": "Percentage of body fat Measured",
     "59408-5": "Oxygen saturation in Arterial blood by Pulse oximetry",
 }
 """Code → the name LOINC gives it."""
-UNITS = {"mm[Hg]": "mmHg", "/min": "beats/minute", "{steps}": "steps", "{score}": "score"}
+_UNITS = {"mm[Hg]": "mmHg", "/min": "beats/minute", "{steps}": "steps", "{score}": "score", "Cel": "°C"}
 """UCUM code → the unit as people write it, where that is not the code."""
-_PROFILE = {"85354-9": "bp", "8867-4": "heartrate", "2708-6": "oxygensat", "29463-7": "bodyweight"}
+_OWN_UNITS = {"respiratory_rate": "breaths/minute"}
+_PROFILE = {
+    "85354-9": "bp",
+    "8867-4": "heartrate",
+    "2708-6": "oxygensat",
+    "29463-7": "bodyweight",
+    "9279-1": "resprate",
+    "8310-5": "bodytemp",
+}
 """LOINC code → the profile of FHIR's vital signs that its observations keep to."""
 _DAILY = {"steps": ("41950-7",)}
 _BESIDES = {"spo2": ("59408-5",)}
@@ -43,6 +55,8 @@ _TEXT = {
     "heart_rate_mean": "Mean heart rate",
     "heart_rate_min": "Lowest heart rate",
     "heart_rate_max": "Highest heart rate",
+    "hrv_rmssd": "Heart rate variability as RMSSD",
+    "basal_energy": "Energy spent at rest",
     "sleep_awake": "Time awake during sleep",
     "sleep_score": "Sleep score of the device",
 }
@@ -66,6 +80,12 @@ def loinc(metric: str, scope: str) -> tuple[str, ...]:
         return _DAILY[metric]
     code = METRICS[metric].loinc
     return (code, *_BESIDES.get(metric, ())) if code else ()
+
+
+def unit(metric: str) -> str:
+    """The metric's unit as people write it."""
+    code = METRICS[metric].unit
+    return _OWN_UNITS.get(metric, _UNITS.get(code, code))
 
 
 def text(metric: str, scope: str) -> str:

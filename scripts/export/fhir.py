@@ -1,7 +1,8 @@
 """Measurements as HL7 FHIR R4: a patient without a name, their devices, one Observation per measurement.
 
-Blood pressure, heart rate, oxygen saturation and body weight keep to FHIR's vital-signs profiles. References and names follow the
-two ways such files are read: NDJSON (bulk data) refers to `Patient/<id>`, a transaction Bundle to the `urn:uuid:<id>` of its entry.
+Blood pressure, heart rate, oxygen saturation, respiration, temperature and body weight keep to FHIR's vital-signs profiles.
+References and names follow the two ways such files are read: NDJSON (bulk data) refers to `Patient/<id>`, a transaction Bundle to the
+`urn:uuid:<id>` of its entry.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def _component(metric: str, readings: Mapping[str, Reading]) -> Resource:
 
 def _quantity(reading: Reading) -> Resource:
     unit = METRICS[reading.metric].unit
-    return {"value": number(reading.value), "unit": codes.UNITS.get(unit, unit), "system": codes.UCUM, "code": unit}
+    return {"value": number(reading.value), "unit": codes.unit(reading.metric), "system": codes.UCUM, "code": unit}
 
 
 def _code(metric: str, scope: str) -> Resource:

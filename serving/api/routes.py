@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from config.sources import SOURCES, Source
+from config.sources import SOURCES, Source, is_live
 from scripts.project import Project
 from serving.api import bronze, gold, models
 from serving.api import registry as told
@@ -125,7 +125,7 @@ def _of_evidence(router: APIRouter, rooms: Rooms) -> None:
 
 
 def _source(project: Project, source: Source, fetched: str | None, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    live = bool(source.live) and all(project.settings[name] for name in source.live)
+    live = is_live(source.name, project.settings)
     return {
         "name": source.name,
         "title": source.title,

@@ -41,6 +41,12 @@ METRICS: Mapping[str, Named] = {
     "active_energy": Named("Active energy", "kcal"),
     "weight": Named("Weight", "kg", 1),
     "spo2_avg": Named("Oxygen saturation", "%", 1),
+    "hrv_sdnn": Named("Heart rate variability (SDNN)", "ms"),
+    "hrv_rmssd": Named("Heart rate variability (RMSSD)", "ms"),
+    "basal_energy": Named("Resting energy", "kcal"),
+    "body_fat": Named("Body fat", "%", 1),
+    "respiration_avg": Named("Respiration", "breaths/min", 1),
+    "body_temperature": Named("Body temperature", "°C", 1),
 }
 """Column → its name. Durations are stored in minutes and shown in hours, distances in metres and shown in kilometres."""
 

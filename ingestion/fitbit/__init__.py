@@ -1,0 +1,1 @@
+"""Fitbit: Google Takeout or the account archive, JSON and CSV."""

@@ -1,0 +1,1 @@
+"""Garmin: the account export, what Garmin Connect answers, and FIT files."""

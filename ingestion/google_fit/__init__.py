@@ -1,0 +1,1 @@
+"""Google Fit: the Takeout of a service that has been shut down."""

@@ -1,0 +1,1 @@
+"""Samsung Health: the folder of "Download personal data"."""

@@ -1,0 +1,1 @@
+"""Withings (Health Mate): the archive's CSVs and what the API answers."""
