@@ -34,7 +34,7 @@ EXPORTED = "2026-01-01 12:00:00+00"
 def project(data_dir: str, *, bronze: bool = True, state_key: str = "") -> Project:
     """The pipeline over the shipped examples with their own settings alone; without `bronze` no database is started."""
     plain = _settings(state_key) | {"data_dir": data_dir, "pipeline_version": VERSION}
-    secrets = {"google_credentials": "", "database": "", "state_key": state_key}
+    secrets = {"google_credentials": "", "object_stores": "", "database": "", "state_key": state_key}
     made = example_project(NodeSettings(plain, [], lambda: secrets), data_dir, ROOT, [])
     if bronze:
         return made

@@ -18,6 +18,7 @@ import pytest
 
 from bench.bronze_servers import MissingError, Server, running
 from config.errors import WarehouseError
+from config.sources import SOURCES
 from main import main
 from tests.postgres_bench import ROOT, START, letter, record
 from tests.roles_bench import PEOPLE, Place, documented, held, place
@@ -162,7 +163,7 @@ def test_the_command_tells_what_it_made_and_what_to_do_next(
     monkeypatch.setenv("DATABASE_URL", found.dsn("teller"))
     assert main(["bronze", "init"]) == 0
     left_out = capsys.readouterr().out
-    assert "tables      made: bronze_bp_csv, bronze_google_sheets, bronze_mi_fitness\n" in left_out
+    assert f"tables      made: {', '.join(f'bronze_{source}' for source in sorted(SOURCES))}\n" in left_out
     assert "The roles were left as they are: this login may not hand them this database.\n" in left_out
     assert "python main.py bronze init --sql | psql THE_DATABASE\n" in left_out
     shared.run("GRANT bronze_owner TO teller", "keeper")

@@ -93,6 +93,7 @@ _WORDS: Mapping[str, str] = {
     "name_collision": "two file names that look alike",
     "bad_zip": "a damaged archive",
     "encrypted": "an encrypted archive",
+    "wrong_password": "an archive with another password",
     "bad_member": "a damaged file in an archive",
     "bad_member_name": "a file name that points outside its archive",
     "duplicate_member": "two files of one name in an archive",
