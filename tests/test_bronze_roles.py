@@ -176,7 +176,7 @@ def test_the_command_tells_what_it_made_and_what_to_do_next(
     assert said["tables"] == {
         "made": [],
         "upgraded": [],
-        "present": ["bronze_bp_csv", "bronze_google_sheets", "bronze_mi_fitness"],
+        "present": [f"bronze_{source}" for source in sorted(SOURCES)],
     }
     assert said["migrations"] == {"applied": [], "present": list(schema.migrations())}
     assert said["roles"] == {"made": [], "present": list(ROLES), "complete": True}
