@@ -53,6 +53,11 @@ class Outputs(Protocol):
     def previous(self, role: str) -> dict[str, File]:
         """The collection's members as last committed, by member name: what need not be fetched again."""
 
+    def before(self, role: str) -> File | None:
+        """This output as made by an attempt from which only the data differ: same code, settings and libraries. None without one, when
+        its bytes are gone or damaged, and when the run was forced. A stage may take rows from it, if it makes the same bytes without it.
+        """
+
     def keep(self, role: str, member: str) -> None:
         """Carry a member of `previous` over, byte for byte, without writing it again."""
 
@@ -84,6 +89,8 @@ class Report(TypedDict, total=False):
     findings: list[Finding]
     refused: dict[str, int]
     """Parts of records refused beyond the fates, by reason: a record whose pulse was usable may have lost its pressures."""
+    months: dict[str, int]
+    """Months `made` now and `kept` from before, of a stage that does not make again what is as it was."""
 
 
 class Stage(Protocol):

@@ -12,6 +12,8 @@ STAGES = ("ingestion", "normalization", "validation", "merge", "bronze", "gold")
 
 _CALLS = "raw/{}.calls/**"
 """The calls that brought raw artifacts from an origin, one beside each."""
+_MONTHS = "records/{}.months.parquet"
+"""Which records there are of each month."""
 _PERSON = ("timezone", "timezone_overrides")
 _READ_AS = (*_PERSON, "bp_scheme", "home_bp_protocol", "morning_hours", "evening_hours", "med_start_date", "events")
 
@@ -51,7 +53,11 @@ def _source_nodes(source: Source, live: bool) -> list[Node]:
             "ingestion",
             f"ingestion.{name}.records:records",
             inputs={"raw": f"raw/{name}/**"},
-            outputs={"records": f"records/{name}.parquet", "dead_letters": f"records/{name}.dead_letters.parquet"},
+            outputs={
+                "records": f"records/{name}.parquet",
+                "dead_letters": f"records/{name}.dead_letters.parquet",
+                "months": _MONTHS.format(name),
+            },
             settings=(*source.settings, f"on_drift_{name}"),
             secrets=source.record_secrets,
             resources=(f"ingestion/{name}/*.json",),
@@ -60,11 +66,12 @@ def _source_nodes(source: Source, live: bool) -> list[Node]:
             f"normalization.{name}",
             "normalization",
             source.normalizer,
-            inputs={"records": f"records/{name}.parquet"},
+            inputs={"records": f"records/{name}.parquet"} | ({"months": _MONTHS.format(name)} if source.by_month else {}),
             outputs={
                 "readings": f"processed/normalized/{name}.parquet",
                 "rejected": f"processed/normalized/{name}.rejected.parquet",
-            },
+            }
+            | ({"months": f"processed/normalized/{name}.months.parquet"} if source.by_month else {}),
             settings=(*_PERSON, "own_users"),
         ),
     ]

@@ -14,6 +14,7 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from config.errors import InputMoved
+from pipeline.before import outputs_before
 from pipeline.commit import Commit
 from pipeline.dag import Dag
 from pipeline.execution.calls import sentence
@@ -210,6 +211,9 @@ class Orchestrator:
             STARTED_NS,
             self._strict,
             planner.roots,
+            {}
+            if forced
+            else outputs_before(planner.registry, planner.store, node, decision.identity, planner.state.get(node.name)),
             planner.identities.proof(node) if self._where else None,
         )
         self._commit.start(node, decision, attempt_id, elsewhere=bool(self._where))

@@ -143,6 +143,16 @@ class Registry:
         )
         return list(_grouped(rows, key=0).values())
 
+    def alike(self, node: str, code: str, settings: str, environment: str, first: Committed | None) -> Committed | None:
+        """The newest attempt of `node` that ran with these identities, `first` before all others. What was accepted did not run."""
+        rows = self.db.execute(
+            _SELECT_COMMITTED + "FROM attempt a" + _JOIN_OUTPUTS + "WHERE a.id = (SELECT id FROM attempt WHERE node = ? "
+            "AND state = 'committed' AND code_id = ? AND settings_id = ? AND environment_id = ? "
+            "ORDER BY id = ? DESC, rowid DESC LIMIT 1)",
+            (node, code, settings, environment, first.id if first else ""),
+        )
+        return next(iter(_grouped(rows).values()), None)
+
     def inputs(self, attempt_id: str) -> dict[tuple[str, str], str]:
         """(role, name) → sha256 of what an attempt read."""
         rows = self.db.execute("SELECT role, name, sha256 FROM attempt_input WHERE attempt_id = ?", (attempt_id,))

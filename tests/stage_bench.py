@@ -21,8 +21,9 @@ class BenchOutputs:
     run_id = "run-1"
     attempt_id = "attempt-1"
 
-    def __init__(self, folder: Path, previous: Mapping[str, dict[str, File]] | None = None) -> None:
+    def __init__(self, folder: Path, previous: Mapping[str, dict[str, File]] | None = None, before: Path | None = None) -> None:
         self.folder = folder
+        self._before = before
         self._previous = previous or {}
         self.kept: list[tuple[str, str]] = []
 
@@ -36,6 +37,9 @@ class BenchOutputs:
 
     def previous(self, role: str) -> dict[str, File]:
         return self._previous.get(role, {})
+
+    def before(self, role: str) -> File | None:
+        return as_file(self._before / role) if self._before else None
 
     def keep(self, role: str, member: str) -> None:
         self.kept.append((role, member))
@@ -55,7 +59,9 @@ class StageBench:
         inputs: Mapping[str, str | Path | list[str | Path] | File | list[File]],
         settings: Mapping[str, Any] | None = None,
         previous: Mapping[str, dict[str, File]] | None = None,
+        before: Path | None = None,
     ) -> tuple[Report, Path]:
+        """`before`: the folder an earlier run gave, whose files are the node's own last outputs."""
         self._runs += 1
         out = self.folder / f"out{self._runs}"
         out.mkdir(parents=True)
@@ -63,7 +69,7 @@ class StageBench:
             role: [f if isinstance(f, File) else as_file(f) for f in (given if isinstance(given, list) else [given])]
             for role, given in inputs.items()
         }
-        report = stage(Given(files), BenchOutputs(out, previous), dict(settings or {}))
+        report = stage(Given(files), BenchOutputs(out, previous, before), dict(settings or {}))
         balance = report.get("balance")
         assert balance is None or balance["came"] == sum(balance["fates"].values()), balance
         return report, out

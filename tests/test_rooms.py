@@ -60,7 +60,7 @@ def test_the_engine_knows_no_data_library_and_no_service() -> None:
         assert not imports(path) & FOREIGN_TO_PIPELINE, path
 
 
-ROOM_LINES = {".": 2_700, "code": 1_300, "execution": 1_000, "answers": 1_200, "upkeep": 900}
+ROOM_LINES = {".": 2_750, "code": 1_300, "execution": 1_000, "answers": 1_200, "upkeep": 900}
 """Lines of code at most: deciding and committing; reading source; running a node; answering questions; removing, taking
 over, travelling to other machines and merging with theirs."""
 

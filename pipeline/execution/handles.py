@@ -77,13 +77,20 @@ class StageOutputs:
     """`config.stage.Outputs`: temporary files in the store; `finish()` makes them durable and says what they are."""
 
     def __init__(
-        self, specs: Mapping[str, str], store: Store, previous: Mapping[str, dict[str, File]], run_id: str, attempt_id: str
+        self,
+        specs: Mapping[str, str],
+        store: Store,
+        previous: Mapping[str, dict[str, File]],
+        run_id: str,
+        attempt_id: str,
+        before: Mapping[str, File] | None = None,
     ) -> None:
         self.run_id = run_id
         self.attempt_id = attempt_id
         self._specs = specs
         self._store = store
         self._previous = previous
+        self._before = before or {}
         self._streams: dict[tuple[str, str], _HashingFile] = {}
         self._paths: dict[tuple[str, str], str] = {}
         self._kept: dict[tuple[str, str], File] = {}
@@ -100,6 +107,12 @@ class StageOutputs:
 
     def previous(self, role: str) -> dict[str, File]:
         return dict(self._previous.get(role, {}))
+
+    def before(self, role: str) -> File | None:
+        if is_collection(self._specs.get(role, "/**")):
+            raise StageError(f"Output {role!r} is not a single declared artifact.", "Use previous(), or declare it.")
+        file = self._before.get(role)
+        return file if file is not None and _is_whole(file) else None
 
     def keep(self, role: str, member: str) -> None:
         key, _ = self._claim(role, member)
@@ -191,6 +204,15 @@ class _HashingFile(io.FileIO):
             except OSError as error:
                 self.broken = error  # never synced again: the kernel may have dropped the pages
             super().close()
+
+
+def _is_whole(file: File) -> bool:
+    """Whether its bytes are here, and those that were committed: read anew, for what is taken from them is not looked at again."""
+    try:
+        with open(file.path, "rb", buffering=0) as data:
+            return hashlib.file_digest(data, "sha256").hexdigest() == file.sha256
+    except OSError:
+        return False
 
 
 def _exclusive(path: str, flags: int) -> int:

@@ -48,6 +48,8 @@ class Task(NamedTuple):
     """Whether touching a file the node does not declare is an error."""
     roots: Mapping[str, str] = {}
     """The folders that `files` patterns may start with."""
+    before: Mapping[str, File] = {}
+    """The node's own outputs of an attempt from which only the data differ."""
     proof: Mapping[str, Any] | None = None
     """On a cluster: the code and libraries this machine must prove to have (`pipeline/execution/proof.py`)."""
 
@@ -70,7 +72,7 @@ def execute(task: Task) -> Result:
     node = task.node
     watch = _watch(task) if task.strict else None
     store = watch.store if watch else Store(task.data_dir)
-    outputs = StageOutputs(node.outputs, store, task.previous, task.run_id, task.attempt_id)
+    outputs = StageOutputs(node.outputs, store, task.previous, task.run_id, task.attempt_id, task.before)
     collections = {role for role, name in {**node.inputs, **node.files}.items() if is_collection(name)}
     try:
         _prove(task, with_data=True)
@@ -93,7 +95,7 @@ def execute(task: Task) -> Result:
 def _watch(task: Task) -> Watch:
     from pipeline.execution.strict import Watch
 
-    handed = [*task.inputs.values(), *(members.values() for members in task.previous.values())]
+    handed = [*task.inputs.values(), *(members.values() for members in task.previous.values()), task.before.values()]
     return Watch(task.node, [f for files in handed for f in files], task.data_dir, task.code_root, task.roots)
 
 
