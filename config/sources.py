@@ -23,6 +23,8 @@ class Source(NamedTuple):
     """Secrets its `records` step reads: what opens an encrypted export. A setting that changes with them stands in `settings`."""
     normalizer: str = ""
     """`"module:function"` that turns its records into readings."""
+    by_month: bool = False
+    """Whether that function makes again only the months that have changed."""
     hint: str = ""
     """How to switch it on, in half a sentence."""
     modality: Literal["sensed", "self-reported"] = "sensed"
@@ -94,12 +96,14 @@ SOURCES: dict[str, Source] = {
             "Fitbit (Google Takeout)",
             settings=("timezone", "timezone_overrides"),
             normalizer="processing.normalizers.fitbit:normalize",
+            by_month=True,
             hint="drop the zips of Google Takeout (Fitbit or Google Health) or of Fitbit's own archive",
         ),
         Source(
             "gadgetbridge",
             "Gadgetbridge database",
             normalizer="processing.normalizers.gadgetbridge:normalize",
+            by_month=True,
             hint="drop the database Gadgetbridge exports, or its zip",
         ),
         Source(
@@ -119,6 +123,7 @@ SOURCES: dict[str, Source] = {
             "apple_health",
             "Apple Health export",
             normalizer="processing.normalizers.apple_health:normalize",
+            by_month=True,
             hint="drop the zip of Health → your picture → Export All Health Data, or its export.xml",
         ),
         Source(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
@@ -42,6 +43,13 @@ DEAD_LETTERS = pa.schema(
         pa.field("record_index", pa.int64(), nullable=False),
     ]
 )
+MONTHS = pa.schema(
+    [
+        pa.field("month", pa.string()),  # YYYY-MM of source_timestamp, UTC; null: the records without one
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("digest", pa.binary(16), nullable=False),  # equal for equal records in any order, wherever they stood
+    ]
+)
 READINGS = pa.schema(
     [
         pa.field("metric", pa.string(), nullable=False),
@@ -75,34 +83,64 @@ READINGS_ORDER = [
 """Readings lie in this order, so that the order of arrival leaves no trace in the bytes."""
 
 _BATCH = 32_768
+_GROUP = 16_384
+"""Rows of a row group."""
+_ROWS = 4_096
+"""Rows that wait as objects: as a table they need a fifth of the memory."""
+_BYTES = 32 << 20
+"""Of texts that wait; then they are a row group, however few rows they are."""
+_DISTINCT = frozenset({"raw_id", "raw", "position", "time_text"})
+"""Texts of which hardly two are alike: a dictionary of them costs a third of the time of writing, and bytes."""
+_RISING = frozenset({"source_timestamp", "record_index", "start", "end"})
+"""Numbers that hardly differ from the one before."""
+_UNASKED = frozenset({"raw", "position", "raw_sha256", "quality_metrics", "quality_checks"})
+"""Columns nobody seeks by the smallest and the largest."""
 
 
 class TableWriter:
-    """Writes rows of one layout to an open file in batches; memory stays bounded by one batch."""
+    """Writes rows of one layout to an open file in row groups of one size, however they come; memory stays bounded by three of them.
+
+    Encoding and compressing let go of the interpreter, so a thread does them while the next rows are made.
+    """
 
     def __init__(self, sink: BinaryIO, schema: pa.Schema) -> None:
         self.schema = schema
         self.rows = 0
         self._waiting: list[tuple[Any, ...]] = []
-        self._writer = pq.ParquetWriter(sink, schema, compression="zstd", version="2.6", write_statistics=True)
+        self._tables: list[pa.Table] = []
+        self._gathered = self._size = 0
+        self._thread: ThreadPoolExecutor | None = None
+        self._under_way: Future[None] | None = None
+        self._writer = pq.ParquetWriter(
+            sink,
+            schema,
+            compression="zstd",
+            version="2.6",
+            use_dictionary=[path for path, name in _leaves(schema) if name not in _DISTINCT | _RISING],
+            column_encoding={name: "DELTA_BINARY_PACKED" for name in schema.names if name in _RISING},
+            write_statistics=[path for path, name in _leaves(schema) if name not in _UNASKED],
+        )
 
-    def append(self, row: Iterable[Any]) -> None:
-        """One row, in the schema's column order."""
+    def append(self, row: Iterable[Any], size: int = 0) -> None:
+        """One row, in the schema's column order. `size`: characters of its texts, where a stranger makes them long."""
         self._waiting.append(tuple(row))
         self.rows += 1
-        if len(self._waiting) >= _BATCH:
-            self._flush()
+        self._size += size
+        if len(self._waiting) >= _ROWS or self._size >= _BYTES:
+            self._gather()
 
     def write(self, table: pa.Table) -> None:
         """A whole table of this layout."""
-        self._flush()
+        self._gather()
         self.rows += table.num_rows
-        self._writer.write_table(table.cast(self.schema), row_group_size=_BATCH)
+        self._add(table.cast(self.schema))
 
     def close(self) -> None:
         """Write what is left and the footer."""
         try:
-            self._flush()
+            self._gather()
+            self._settle()
+            self._write(self._tables)
             self._writer.close()
         except BaseException:
             self._abandon()
@@ -120,15 +158,54 @@ class TableWriter:
     def _abandon(self) -> None:
         """Let go of a file nobody will keep, while it can still be written to: else the library complains when it is collected."""
         with contextlib.suppress(Exception):
+            self._settle()
+        with contextlib.suppress(Exception):
             self._writer.close()
         self._writer.is_open = False
 
-    def _flush(self) -> None:
+    def _gather(self) -> None:
+        """Make a table of the rows."""
         if self._waiting:
             columns = zip(*self._waiting, strict=True)
             arrays = [pa.array(column, type=field.type) for column, field in zip(columns, self.schema, strict=True)]
-            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema), row_group_size=_BATCH)
             self._waiting = []
+            self._add(pa.Table.from_arrays(arrays, schema=self.schema))
+
+    def _add(self, table: pa.Table) -> None:
+        self._tables.append(table)
+        self._gathered += table.num_rows
+        if self._gathered >= _GROUP or self._size >= _BYTES:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Let whole row groups be written; what is left of the last waits on."""
+        whole = pa.concat_tables(self._tables)
+        size = self._gathered - (self._gathered % _GROUP if self._size < _BYTES else 0)
+        self._tables, self._gathered, self._size = [whole.slice(size)], self._gathered - size, 0
+        if self._under_way is not None:
+            self._under_way.result()
+        self._thread = self._thread or ThreadPoolExecutor(1)
+        self._under_way = self._thread.submit(self._write, [whole.slice(0, size)])
+
+    def _write(self, tables: list[pa.Table]) -> None:
+        whole = pa.concat_tables(tables) if tables else self.schema.empty_table()
+        tables.clear()
+        while whole.num_rows:
+            group, whole = whole.slice(0, _GROUP).combine_chunks(), whole.slice(_GROUP)  # chunks would show in the pages
+            self._writer.write_table(group)
+
+    def _settle(self) -> None:
+        """Wait for what is being written."""
+        if self._thread is not None:
+            self._thread.shutdown()
+        if self._under_way is not None:
+            self._under_way.result()
+
+
+def _leaves(schema: pa.Schema) -> Iterator[tuple[str, str]]:
+    """(path of a column in Parquet, its field's name)."""
+    for field in schema:
+        yield f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name, field.name
 
 
 def write_table(sink: BinaryIO, table: pa.Table, schema: pa.Schema) -> int:

@@ -78,6 +78,22 @@ def texts(words: list[str]) -> pa.Array:
     return pa.StringArray.from_buffers(len(words), pa.py_buffer(offsets), pa.py_buffer(joined.encode()))
 
 
+def hashes(column: pa.Array) -> Int64:
+    """A 64-bit hash of each text, the same in every process."""
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+    lengths = np.diff(offsets).astype(np.int64)
+    found = mixed(lengths)
+    if not len(column) or not offsets[-1]:
+        return found
+    padded = np.zeros((len(column), -(-int(lengths.max()) // 8) * 8), np.uint8)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.frombuffer(column.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    words = padded.view(np.int64)
+    for n in range(words.shape[1]):
+        longer = lengths > 8 * n
+        found[longer] = mixed(found[longer], words[longer, n])
+    return found
+
+
 def mixed(*parts: Int64) -> Int64:
     """One 64-bit hash of several numbers, row by row (the finaliser of SplitMix64 after each)."""
     found = np.zeros(len(parts[0]), dtype=np.uint64)
@@ -87,6 +103,17 @@ def mixed(*parts: Int64) -> Int64:
         found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         found ^= found >> np.uint64(31)
     return found.view(np.int64)
+
+
+def fixed_texts(cells: npt.NDArray[np.uint8]) -> pa.Array:
+    """ASCII texts of one length, a row each, as an Arrow column."""
+    return cut(np.ascontiguousarray(cells), np.full(len(cells), cells.shape[1], np.int64))
+
+
+def cut(text: npt.NDArray[np.uint8], widths: Int64) -> pa.Array:
+    """ASCII texts of these lengths, one behind the other, as an Arrow column."""
+    offsets = np.concatenate([np.zeros(1, dtype=np.int32), np.cumsum(widths, dtype=np.int32)])
+    return pa.StringArray.from_buffers(len(widths), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 class Kind(NamedTuple):

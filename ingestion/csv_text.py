@@ -17,6 +17,8 @@ from ingestion.records import DeadLetter
 
 MAX_FIELD = 1 << 20
 MAX_COLUMNS = 2_000
+MAX_ROW = 4 << 20
+"""Characters of a row beyond which the rest of it is not even held."""
 
 
 class Row(NamedTuple):
@@ -45,7 +47,8 @@ def rows(
 ) -> Iterator[Row | DeadLetter]:
     """The rows of a seekable CSV file. Refuses (SourceRefused) an unterminated quote and absurd widths before the first row.
 
-    A row with a NUL byte, bytes that are not `encoding` or a field above 1 MB becomes a dead letter; the rest goes on.
+    A row with a NUL byte, bytes that are not `encoding`, a field above 1 MB or more than 4 MB in all (however many: they are not held)
+    becomes a dead letter; the rest goes on.
     `padded`: a blank after the delimiter is layout, so that `1, "a, b"` has two fields.
     """
     _refuse_if_broken(file, delimiter, encoding, padded)
@@ -68,14 +71,55 @@ def sniff_delimiter(text: str) -> str | None:
     return best[1] if best else None
 
 
+class _Lines:
+    """The lines of a text, each row's to no more than 4 MB: the quotes of what is left out still end its fields."""
+
+    def __init__(self, text: io.TextIOWrapper, delimiter: str) -> None:
+        self._text, self._delimiter = text, delimiter
+        self.number = 0
+        """Of the line given last, from 1."""
+        self.begin_row()
+
+    def begin_row(self) -> None:
+        """The reader has a whole row; the next line begins another."""
+        self.cut = self._quoted = False
+        self._held = 0
+
+    def __iter__(self) -> Iterator[str]:
+        readline = self._text.readline
+        while line := readline(MAX_ROW):
+            self.number += 1
+            quotes = line.count('"')
+            last = line
+            while len(last) == MAX_ROW and last[-1] not in "\r\n":
+                last = readline(MAX_ROW)
+                quotes += last.count('"')
+            begun, self._quoted = self._quoted, self._quoted ^ bool(quotes & 1)
+            if last is not line or self._held + len(line) > MAX_ROW:
+                line = self._shortened(line, begun)
+            self._held += len(line)
+            yield line
+
+    def _shortened(self, line: str, begun: bool) -> str:
+        """What there is room for, brought to the state (in quotes or not) in which the whole line ends."""
+        self.cut = True
+        kept = line[: max(MAX_ROW - self._held, 0)]
+        within = begun ^ bool(kept.count('"') & 1)
+        if within != self._quoted:
+            kept += '"' if within else f'{self._delimiter}"'
+        return kept if self._quoted else f"{kept}\n"
+
+
 def _rows(file: BinaryIO, delimiter: str, encoding: str, padded: bool) -> Iterator[Row | DeadLetter]:
     text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
     try:
-        reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=padded)
+        lines = _Lines(text, delimiter)
         line = 1
-        for cells in reader:
-            yield _checked(Row(line, cells), delimiter)
-            line = reader.line_num + 1
+        for cells in csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=padded):
+            row = Row(line, cells)
+            yield _letter(row, "", "too_big", "The row is larger than 4 MB.") if lines.cut else _checked(row, delimiter)
+            line = lines.number + 1
+            lines.begin_row()
     finally:
         text.detach()
 
@@ -100,7 +144,9 @@ def _refuse_if_broken(file: BinaryIO, delimiter: str, encoding: str, padded: boo
     previous = csv.field_size_limit(1 << 30)
     text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
     try:
-        for cells in csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=padded):
+        lines = _Lines(text, delimiter)
+        for cells in csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=padded):
+            lines.begin_row()
             if len(cells) > MAX_COLUMNS:
                 raise SourceRefused(
                     "The file has more than 2,000 columns.", "Check that it is the right export.", "too_many_columns"

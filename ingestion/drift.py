@@ -81,7 +81,7 @@ class Drift:
             for field in plan.fields:
                 key = table, ".".join(field[0].path)
                 self._expected[key] = self._expected.get(key, False) or any(_has(raw, place.path) for place in field)
-        found = tuple(Change(kind, table, field) for kind, field in _differences(raw, plan.shape, ""))
+        found = tuple(dict.fromkeys(Change(kind, table, field) for kind, field in _differences(raw, plan.shape, "")))
         for change in found:
             if change not in self._examples and len(self._examples) < MOST_KEPT:
                 self._examples[change] = where
@@ -97,16 +97,30 @@ def _differences(raw: Mapping[str, Any], known: Shape, prefix: str) -> Iterator[
             yield "retyped", prefix + name
         elif field is not None and isinstance(value, dict):
             yield from _differences(value, field, f"{prefix}{name}.")
+        elif field is not None and field.items is not None and isinstance(value, list):
+            yield from _of_elements(value, field.items, f"{prefix}{name}[]")
+
+
+def _of_elements(values: list[Any], known: Shape, place: str) -> Iterator[tuple[str, str]]:
+    for value in values:
+        if isinstance(value, dict):
+            yield from _differences(value, known, f"{place}.")
+        elif not known.takes(value):
+            yield "retyped", place
 
 
 def _outline(raw: Mapping[str, Any], known: Shape) -> tuple[Any, ...]:
-    """What drift can depend on: keys and types, and those of the objects whose fields are known."""
-    below = (
-        [_outline(raw[name], known.fields[name]) for name in known.nested if isinstance(raw.get(name), dict)]
-        if known.fields
-        else ()
-    )
+    """What drift can depend on: keys and types, and those of the objects whose fields are known, alone or in lists."""
+    below = [_below(raw.get(name), known.fields[name]) for name in known.nested] if known.fields else ()
     return tuple(raw), tuple(map(type, raw.values())), *below
+
+
+def _below(value: Any, known: Shape) -> Any:
+    if isinstance(value, dict):
+        return _outline(value, known)
+    if isinstance(value, list) and known.items is not None:
+        return tuple(dict.fromkeys([_outline(v, known.items) if isinstance(v, dict) else type(v) for v in value]))
+    return None
 
 
 def _has(raw: Mapping[str, Any], path: Path) -> bool:

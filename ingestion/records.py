@@ -14,10 +14,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pyarrow as pa
+
 from config.errors import SourceRefused
 from config.stage import File, Finding, Inputs, Outputs, Report
 from config.tables import DEAD_LETTERS, RECORDS, TableWriter
 from ingestion import drift
+from ingestion.ledger import Ledger
 from ingestion.quality import Judge, Profile
 from ingestion.unread import Unread
 
@@ -30,6 +33,8 @@ MAX_RECORD = 16 << 20
 _MAX_TIME_TEXT = 200
 """No time is written longer; the record has the text."""
 _FUTURE_SLACK = timedelta(days=1)
+_WORD = 8
+"""Bytes of what is remembered of a revision, and of its content."""
 
 
 class Record(NamedTuple):
@@ -101,13 +106,14 @@ ParseBlocks = Callable[[File, Mapping[str, Any]], Iterator["Parsed | Block"]]
 
 
 def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse: ParseBlocks, schema: str) -> Report:
-    """Run `parse` over all raw artifacts (role `raw`); write roles `records` and `dead_letters`.
+    """Run `parse` over all raw artifacts (role `raw`); write roles `records`, `dead_letters` and `months`.
 
     `schema`: path of the source's JSON Schema. A refused file becomes one dead letter and a finding; the others go on. Of the
     settings it reads `on_drift_<source>`, which every `records` node declares: evolve (default), warn or quarantine.
     """
     from ingestion import kept
 
+    pa.set_memory_pool(pa.system_memory_pool())  # the others keep what was let go of: some 40 MB
     with open(schema, encoding="utf-8") as text:
         judge = Judge(json.load(text))
     files = sorted(inputs.many("raw"), key=lambda file: not kept.is_kept(file.name))  # first: an export repeats them, not they it
@@ -120,6 +126,8 @@ def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse
         collector = _Collector(records, dead, judge, _begins(files), _on_drift(settings))
         for file in files:
             collector.take(file, kept.parse if kept.is_kept(file.name) else parse, settings)
+    with outputs.open("months") as counted:
+        collector.months.write(counted)
     return collector.report()
 
 
@@ -143,10 +151,12 @@ class _Collector:
     """Counts and writes; one per run of a `records` step. What was measured before `begins` was erased and does not come back."""
 
     def __init__(self, records: TableWriter, dead: TableWriter, judge: Judge, begins: datetime | None, on_drift: str) -> None:
+        from ingestion.months import Months
+
+        self.months = Months()
         self._records, self._dead, self._judge, self._begins, self._on_drift = records, dead, judge, begins, on_drift
         self._drift, self._unread = drift.Drift(judge.plans), Unread()
-        self._seen: set[bytes] = set()
-        self._newest: dict[bytes, tuple[int, bytes]] = {}
+        self._seen, self._newest = Ledger(0), Ledger(2 * _WORD)
         self._fates: Counter[str] = Counter()
         self._findings: list[Finding] = []
         self._seen_blocks: Seen | None = None
@@ -198,29 +208,29 @@ class _Collector:
         if len(text) > MAX_RECORD:
             self._letter(DeadLetter(text.encode(), "too_big", "The record is larger than 16 MB.", record.position), file)
             return
-        if self._is_repeat(record, text):
+        mark = self._mark(record, text)
+        if mark is None:
             self._fates["duplicate"] += 1
             return
-        self._write(record, text, file)
+        self._write(record, text, file, mark)
 
-    def _is_repeat(self, record: Record, text: str) -> bool:
-        """Whether these very bytes were seen, or, with a revision, whether they say what the newest revision so far says.
+    def _mark(self, record: Record, text: str) -> bytes | None:
+        """A digest of what makes a record; None when these very bytes were seen, or, with a revision, when they say what the newest
+        revision so far says.
 
         A value that goes back (X, Y, X over three exports) is news, not a repeat of the first X.
         """
         if not record.volatile:
             key = _digest(f"{len(record.raw_id)}:{record.raw_id}{text}")
-            known = key in self._seen
-            self._seen.add(key)
-            return known
+            return key if self._seen.swap(key, b"") is None else None
         key = _digest(record.raw_id)
         content = _digest(repr({k: v for k, v in record.raw.items() if k not in record.volatile}))
         newest = self._newest.get(key)
-        if newest is None or record.revision >= newest[0]:
-            self._newest[key] = (record.revision, content)
-        return newest is not None and newest[1] == content
+        if newest is None or record.revision >= int.from_bytes(newest[:_WORD], "big", signed=True):
+            self._newest.swap(key, record.revision.to_bytes(_WORD, "big", signed=True) + content[:_WORD])
+        return None if newest is not None and newest[_WORD:] == content[:_WORD] else _digest(f"{key.hex()}{content.hex()}")
 
-    def _write(self, record: Record, text: str, file: File) -> None:
+    def _write(self, record: Record, text: str, file: File, mark: bytes) -> None:
         untimely = self._untimely(record)
         more = untimely if record.timestamp else ()
         standing = self._standing(record.raw, untimely, f"{file.name} {record.position}", (record.errors, more, record.warnings))
@@ -239,9 +249,11 @@ class _Collector:
                 record.revision,
                 *_time_as_written(record),
                 *standing.profile,
-            )
+            ),
+            len(text),
         )
         self._fates[_fate(standing)] += 1
+        self.months.one(stamp, mark, standing)
 
     def _block(self, block: Block, file: File) -> None:
         """Many records at once; what is asked of each is asked of one of every run."""
@@ -257,6 +269,7 @@ class _Collector:
             self._fates[_fate(standing)] += kind.times
             standings.append(standing)
         self._records.write(table(block, told, self._index, file, standings))
+        self.months.many(block.stamps[told.chosen], block.contents[told.chosen], told.of, standings)
         self._index += len(block.raw_ids) - 1
         self._erased += told.erased
         self._fates["duplicate"] += told.repeats
@@ -285,7 +298,9 @@ class _Collector:
     def _letter(self, letter: DeadLetter, file: File, size: int | None = None) -> None:
         raw = letter.raw if len(letter.raw) <= MAX_DEAD_LETTER else None
         size = len(letter.raw) if size is None else size
-        self._dead.append((raw, size, letter.reason, letter.message, file.name, file.sha256, letter.position, self._index))
+        self._dead.append(
+            (raw, size, letter.reason, letter.message, file.name, file.sha256, letter.position, self._index), len(raw or b"")
+        )
         self._fates[f"rejected:{letter.reason}"] += 1
 
 

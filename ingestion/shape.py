@@ -28,7 +28,9 @@ class Shape(NamedTuple):
     fields: Mapping[str, Shape] | None
     """The known fields of an object; None where its keys are free."""
     nested: tuple[str, ...]
-    """Those of them that are objects with known fields."""
+    """Those of them that are objects with known fields, or lists of such."""
+    items: Shape | None = None
+    """An element of a list, where that is an object with known fields."""
 
     def takes(self, value: Any) -> bool:
         """Whether a value is of a known type. A null is no other type: it says that nothing is there."""
@@ -40,6 +42,7 @@ def shape(parts: Iterable[Mapping[str, Any]], defs: Mapping[str, Any]) -> Shape:
     resolved = [_resolved(part, defs) for part in parts]
     types: frozenset[str] | None = None
     below: dict[str, list[Mapping[str, Any]]] = {}
+    elements: list[Mapping[str, Any]] = []
     free = False
     for part in resolved:
         if "type" in part:
@@ -48,10 +51,14 @@ def shape(parts: Iterable[Mapping[str, Any]], defs: Mapping[str, Any]) -> Shape:
         free = free or any(part.get(word) not in (None, False) for word in _FREE)
         for name, schema in part.get("properties", {}).items():
             below.setdefault(name, []).append(schema)
+        elements += [part["items"]] if "items" in part else []
+    element = shape(elements, defs) if elements else None
+    items = element if element is not None and element.fields is not None else None
     if free or not below:
-        return Shape(types, None, ())
+        return Shape(types, None, (), items)
     fields = {name: shape(schemas, defs) for name, schemas in below.items()}
-    return Shape(types, fields, tuple(name for name, found in fields.items() if found.fields is not None))
+    nested = tuple(name for name, found in fields.items() if found.fields is not None or found.items is not None)
+    return Shape(types, fields, nested, items)
 
 
 def _resolved(part: Mapping[str, Any] | bool, defs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """What an export holds, told without keeping any of it: tables, rows, time span, what is not read, what has changed. Never a value.
 
-Made by the very `parse` and schema that `records` uses, so it says what a run would find.
+Made by the very `parse` and schema that `records` uses, so it says what a run would find. Records are told apart by their `table`, or by
+the field a schema names in `x-named-by` (types of one table).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Survey:
 
     def __init__(self, parse: ParseBlocks, schema: str, settings: Mapping[str, Any]) -> None:
         with open(schema, encoding="utf-8") as text:
-            self._judge = Judge(json.load(text))
+            told = json.load(text)
+        self._judge, self._named_by = Judge(told), str(told.get("x-named-by", "table"))
         self._parse, self._settings = parse, settings
         self._drift, self._unread = Drift(self._judge.plans), Unread()
         self._records = 0
@@ -113,7 +115,7 @@ class Survey:
     ) -> None:
         """A record, or `times` alike between `first` and `last`."""
         self._records += times
-        table = raw.get("table")
+        table = raw.get(self._named_by) or raw.get("table")
         table = table if isinstance(table, str) else ""
         if table not in self._tables and len(self._tables) >= _MOST_TABLES:
             table = _OTHERS

@@ -19,7 +19,8 @@ from ingestion.apple_health import lines, types
 from ingestion.apple_health.columns import FULL
 from ingestion.apple_health.records import parse, parse_blocks
 from ingestion.apple_health.stamps import read_column, read_stamp
-from ingestion.blocks import Block, Seen
+from ingestion.blocks import Block, Seen, hashes
+from ingestion.records import Record
 from processing.normalizers.apple_health import _instant
 from processing.normalizers.apple_health_units import PRESSURES, QUANTITIES
 from tests.apple_health_exports import (
@@ -488,6 +489,60 @@ def test_a_record_is_the_same_however_it_was_made(tmp_path_factory: Any, rows: l
     assert plain(fast) == plain(slow) == plain(fastest)
 
 
+USUAL = heart(72, "2024-01-10 07:00")
+NOTED = heart(73, "2024-01-10 07:01", metadata={"HKMetadataKeyHeartRateMotionContext": "0"})
+SPELLED = st.sampled_from(
+    [
+        USUAL,
+        NOTED,
+        USUAL.replace("72", "7&#50;"),
+        USUAL.replace(" 07:00", "T07:00"),
+        USUAL.replace("/>", "></Record>"),
+        USUAL.replace("/>", ">\n </Record>"),
+        USUAL.replace(" <Record", "  <Record"),
+        USUAL.replace("\n", ""),
+        NOTED.replace("/>", '/>\n  <MetadataEntry key="HKTimeZone" value="Asia/Tokyo"/>'),
+        NOTED.replace("/>", '/>\n  <MetadataEntry key="HKMetadataKeyHeartRateMotionContext" value="later"/>'),
+        NOTED.replace('"0"', '"&lt;0"'),
+        NOTED.replace('"0"', '"0" odd="1"'),
+        NOTED.replace("\n </Record>", "</Record>"),
+        NOTED.replace("\n </Record>", "\n text </Record>"),
+        NOTED.replace("\n </Record>", "\n  <Other/>\n </Record>"),
+        sleep("AsleepCore", "2024-01-10 23:00", "2024-01-11 02:00"),
+        "<!--\n",
+        "-->\n",
+        "<![CDATA[\n",
+        "]]>\n",
+        " <Workout>\n",
+        " </Workout>\n",
+        *(" </Record>\n", '  <MetadataEntry key="a" value="b"/>\n'),
+    ]
+)
+SLIP = st.tuples(st.integers(0, 5_000), st.sampled_from(["", *'"<>&/\n\t\r= 0\x0b\u20ac']))
+
+
+@examples(max_examples=120, deadline=None)
+@given(st.lists(SPELLED | st.just(USUAL), min_size=1, max_size=8), st.lists(SLIP, max_size=2))
+def test_lines_read_without_the_parser_say_what_the_parser_says(
+    tmp_path_factory: Any, pieces: list[str], slips: list[tuple[int, str]]
+) -> None:
+    text = export(*pieces)
+    begin = export("@").index("@")
+    for place, slip in slips:
+        at = begin + place % (len(text) - begin)
+        text = text[:at] + slip + text[at + 1 :]
+    path = tmp_path_factory.mktemp("spelled") / "export.xml"
+    path.write_text(text, encoding="utf-8", newline="")
+
+    def told(shortest: int) -> list[str]:
+        with patch.object(lines, "SHORTEST", shortest):
+            return sorted(
+                repr(item._replace(volatile=()) if isinstance(item, Record) else item) for item in parse(as_file(path), WARSAW)
+            )
+
+    assert told(1) == told(10**9)
+
+
 def test_lines_that_stand_elsewhere_than_below_the_root_are_left_to_the_parser(tmp_path: Path) -> None:
     rows = "".join(heart(60 + n, f"2024-01-10 07:{n:02}") for n in range(40))
     pair = pressure("128", "82", "2024-01-10 07:00").replace("<Record", rows + " <Record", 1)
@@ -511,6 +566,27 @@ def test_a_hash_is_new_once(batches: list[list[int]]) -> None:
             expected.append(value not in known)
             known.add(value)
         assert fresh.tolist() == expected
+
+
+@given(st.lists(st.text(max_size=20), max_size=6), st.integers(0, 3))
+def test_a_text_has_one_hash_wherever_it_stands(words: list[str], skipped: int) -> None:
+    found = hashes(pa.array(words, pa.string()).slice(skipped)).tolist()
+    alone = [hashes(pa.array([word]))[0] for word in words[skipped:]]
+    assert found == alone
+    assert len(set(found)) == len(set(words[skipped:]))
+
+
+def test_a_stranger_who_makes_up_a_beginning_for_every_line_is_left_to_the_parser(tmp_path: Path) -> None:
+    path = tmp_path / "export.xml"
+    path.write_text(export(*(heart(60, f"2024-01-10 07:{n % 60:02}", source=f"Watch {n}") for n in range(600))))
+    with (
+        patch.object(lines, "_MOST", 100),
+        patch("ingestion.xml_stream._CHUNK", 1 << 14),
+        patch.object(lines, "_parsed") as parsed,
+    ):
+        parsed.return_value = None
+        assert sum(len(i.raw_ids) for i in parse_blocks(as_file(path), WARSAW) if isinstance(i, Block)) == 600
+    assert 100 < parsed.call_count < 300
 
 
 def test_an_export_is_handed_on_while_it_is_read(tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ SCHEMA: dict[str, Any] = {
             "if": {"required": ["table"], "properties": {"table": {"const": "steps"}}},
             "then": {"x-expected": ["count"], "properties": {"count": {"type": "integer"}}},
         },
+        {
+            "if": {"required": ["table"], "properties": {"table": {"const": "sleep"}}},
+            "then": {
+                "properties": {"stages": {"items": {"type": "object", "properties": {"from": {"type": "integer"}}}}},
+            },
+        },
     ],
 }
 
@@ -74,6 +80,31 @@ def test_a_field_of_one_table_is_new_in_another() -> None:
 def test_a_new_field_below_a_known_object_is_told_by_its_path() -> None:
     found = drift({"table": "heart", "bpm": 60, "device": {"name": "band", "firmware": "2"}})
     assert found == [(Change("new", "heart", "device.firmware"), 1, "line 1")]
+
+
+def test_a_field_of_the_objects_in_a_list_is_told_once_by_its_path() -> None:
+    seen = Drift(Plans(SCHEMA))
+    known, new, odd = ({"from": 1}, {"from": 1, "depth": 2}, {"from": "1"})
+    told = [
+        seen.of({"table": "sleep", "stages": found}, f"line {n}")
+        for n, found in enumerate(([known], [known, new, new], [odd, 7]))
+    ]
+    assert [[(c.kind, c.field) for c in changes] for changes in told] == [
+        [],
+        [("new", "stages[].depth")],
+        [("retyped", "stages[].from"), ("retyped", "stages[]")],
+    ]
+    assert seen.of({"table": "sleep", "stages": [known] * 3}, "line 3") == ()
+
+
+def test_a_new_field_within_the_value_of_a_mi_fitness_row_is_told(tmp_path: Path) -> None:
+    value = {"bedtime": 1, "wake_up_time": 2, "items": [{"start_time": 1, "end_time": 2, "state": 3, "snoring": 1}], "mood": 5}
+    cell = json.dumps(value).replace('"', '""')
+    path = tmp_path / "1_hlth_center_fitness_data.csv"
+    path.write_text(f'Uid,Sid,Key,Time,Value,UpdateTime\n1,s,sleep,1741000000,"{cell}",1741000001\n')
+    report, _ = StageBench(tmp_path).run(mi_fitness.records, {"raw": path}, {"timezone": "UTC", "timezone_overrides": []})
+    told = [f["message"].split(": ")[1].split(" of ")[0] for f in report["findings"] if f["code"] == "schema_drift"]
+    assert told == ["Value.items[].snoring", "Value.mood"]
 
 
 def test_a_field_of_another_type_is_retyped_and_null_is_not() -> None:
@@ -248,7 +279,7 @@ def test_the_command_previews_files_and_folders_and_takes_nothing_in(tmp_path: P
     assert told["source"] == "bp_csv"
     assert [(f["name"], f["records"], "refused" in f) for f in told["files"]] == [("cuff.csv", 1, False), ("letter.csv", 0, True)]
     text = cli("source", "preview", "bp_csv", str(folder / "cuff.csv")).stdout
-    assert "1 files, 1 records" in text
+    assert "1 file, 1 record" in text
     assert "2025-03-03 to 2025-03-03" in text
     assert "121" not in text
     assert not (tmp_path / "data").exists()

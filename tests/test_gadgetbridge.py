@@ -25,7 +25,8 @@ from processing.normalizers.gadgetbridge_minutes import BAND, Minutes, extended
 from processing.normalizers.gadgetbridge_sleep import of_zepp
 from processing.normalizers.mi_fitness_sleep import NoSessionError
 from tests.gadgetbridge_exports import BAND as DEVICE
-from tests.gadgetbridge_exports import Rows, database, minute, zepp_block
+from tests.gadgetbridge_exports import SAMPLES as TABLES
+from tests.gadgetbridge_exports import Rows, database, insert, minute, zepp_block
 from tests.stage_bench import StageBench, as_file
 
 WARSAW = {"timezone": "Europe/Warsaw", "timezone_overrides": []}
@@ -128,17 +129,62 @@ def test_every_single_sample_becomes_its_metric(tmp_path: Path) -> None:
             ],
             "HUAMI_STRESS_SAMPLE": [{"TIMESTAMP": ms, "TYPE_NUM": 1, "STRESS": 30}],
             "GENERIC_TEMPERATURE_SAMPLE": [
-                {"TIMESTAMP": ms, "TEMPERATURE": 33.5, "TEMPERATURE_TYPE": 1, "TEMPERATURE_LOCATION": 1}
+                {"TIMESTAMP": ms, "TEMPERATURE": 36.6, "TEMPERATURE_TYPE": 1, "TEMPERATURE_LOCATION": 1},
+                {"TIMESTAMP": ms + 1, "TEMPERATURE": 33.5, "TEMPERATURE_TYPE": 2, "TEMPERATURE_LOCATION": 9},
+                {"TIMESTAMP": ms + 2, "TEMPERATURE": 33.5, "TEMPERATURE_TYPE": 1},
             ],
         },
     )
     assert {r["metric"]: r["value"] for r in found.readings} == {
-        "heart_rate_max": 171, "resting_heart_rate": 55, "respiratory_rate": 14, "hrv_rmssd": 41, "heart_rate": 66, "spo2": 98
+        "heart_rate_max": 171, "resting_heart_rate": 55, "respiratory_rate": 14, "hrv_rmssd": 41, "heart_rate": 66, "spo2": 98,
+        "body_temperature": 36.6,
     }  # fmt: skip
     assert found.values("spo2") == [97, 98]
     assert found.of("heart_rate_max")[0]["scope"] == "day"
-    assert found.fates() == {"accepted": 7, "device_name": 1, "rejected:zero": 1, "unused:not_a_metric": 3}
+    assert found.fates() == {"accepted": 8, "device_name": 1, "rejected:zero": 1, "unused:not_a_metric": 4}
     assert [(r["reason"], r["field"]) for r in found.rejected] == [("zero", "SPO2")]
+
+
+def test_the_tables_of_newer_apps_are_read_for_any_device(tmp_path: Path) -> None:
+    rows = {
+        "GENERIC_HEART_RATE_SAMPLE": [
+            {"TIMESTAMP": NOON * 1000, "HEART_RATE": 62},
+            {"TIMESTAMP": NOON * 1000 + 1, "HEART_RATE": 255},
+        ],
+        "GENERIC_SPO2_SAMPLE": [{"TIMESTAMP": NOON * 1000, "SPO2": 96}],
+    }
+    found = done(tmp_path, rows)
+    assert (found.values("heart_rate"), found.values("spo2")) == ([62], [96])
+    assert [r["reason"] for r in found.rejected] == ["device_sentinel"]
+
+
+OTHER_KINDS = ("PEBBLE_HEALTH_ACTIVITY_SAMPLE", "HUAWEI_ACTIVITY_SAMPLE", "GARMIN_ACTIVITY_SAMPLE", "COLMI_ACTIVITY_SAMPLE")
+
+
+def test_an_app_that_never_knew_a_device_lacks_its_tables(tmp_path: Path) -> None:
+    made = database(tmp_path / "made.db", {XIAOMI: [minute(NOON, heart_rate=61)]})
+    with closing(sqlite3.connect(made)) as connection:
+        for table in (*(name for name in TABLES if name != XIAOMI), "BASE_ACTIVITY_SUMMARY", "BATTERY_LEVEL"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.commit()
+    assert Done(tmp_path, [made]).values("heart_rate") == [61]
+
+
+def test_a_table_of_any_device_is_read_or_counted_under_its_name(tmp_path: Path) -> None:
+    made = database(tmp_path / "made.db", {})
+    with closing(sqlite3.connect(made)) as connection:
+        for table in OTHER_KINDS:
+            connection.execute(f"CREATE TABLE {table} (TIMESTAMP INTEGER, DEVICE_ID INTEGER, HEART_RATE INTEGER)")
+        for table in (*TABLES, "USER", "BATTERY_LEVEL", *OTHER_KINDS):
+            columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+            row = {name: NOON if name == "TIMESTAMP" else 1 for _, name, _, needed, _, key in columns if needed or key}
+            insert(connection, table, row or {"TIMESTAMP": NOON})
+        connection.commit()
+    found = Done(tmp_path, [made])
+    read = {json.loads(r["raw"])["table"] for r in found.records} - {"DEVICE"}
+    told = {f["message"].rsplit(" ", 1)[1].rstrip(".") for f in found.read["findings"] if f["code"] == "not_read"}
+    assert read == {*TABLES} - {"COLMI_HRV_VALUE_SAMPLE"}
+    assert told == {"COLMI_HRV_VALUE_SAMPLE", "USER", "BATTERY_LEVEL", *OTHER_KINDS}
 
 
 @pytest.mark.parametrize(("beats", "reason"), [(255, "device_sentinel"), (-1, "device_sentinel"), (0, "zero")])

@@ -172,6 +172,28 @@ def test_a_row_whose_json_file_is_not_there_counts_itself(bench: VendorBench) ->
     assert read.values("heart_rate") == [57]
 
 
+def test_breaths_stand_by_the_minute_in_json_files_and_as_a_mean_of_the_night(bench: VendorBench) -> None:
+    name = "r.binning_data.json"
+    minutes = [
+        {"respiratory_rate": rate, "start_time": 1788508800000 + 60_000 * n, "end_time": 1788508859999 + 60_000 * n}
+        for n, rate in enumerate((14.2, 0.0, 13.8))
+    ]
+    read = bench.read(
+        {
+            **table(
+                "com.samsung.health.respiratory_rate",
+                "start_time,end_time,time_offset,average,binning_data,datauuid",
+                f"2026-09-04 08:00:00.000,2026-09-04 08:03:00.000,UTC+0200,14.0,{name},u1",
+                "2026-09-05 01:00:00.000,2026-09-05 07:00:00.000,UTC+0200,15.5,,u2",
+            ),
+            f"{ROOT}/jsons/com.samsung.health.respiratory_rate/r/{name}": minutes,
+        }
+    )
+    assert read.values("respiratory_rate") == [14.2, 13.8, 15.5]
+    assert read.ends == {"accepted": 3, "duplicate": 1, "rejected:zero": 1}
+    assert not read.findings
+
+
 def test_variability_stands_in_json_files_only(bench: VendorBench) -> None:
     value = {"sdnn": 41.2, "rmssd": 38.4, "start_time": 1788508800000, "end_time": 1788509100000}
     read = bench.read(

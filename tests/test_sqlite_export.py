@@ -84,6 +84,38 @@ def test_constraints_of_a_stranger_are_not_evaluated(tmp_path: Path) -> None:
         assert cells(database) == [{"a": 1}]
 
 
+def test_a_table_whose_key_is_not_its_first_columns_is_sound(tmp_path: Path) -> None:
+    """SQLite 3.40's own check finds nulls in it that are not there; so Gadgetbridge keeps the level of batteries."""
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute(
+            "CREATE TABLE b (t INTEGER NOT NULL, level INTEGER NOT NULL, i INTEGER NOT NULL, PRIMARY KEY (t, i)) WITHOUT ROWID"
+        )
+        made.executemany("INSERT INTO b VALUES (?, 50, 0)", [(t,) for t in range(300)])
+        made.commit()
+    with opened(str(path)) as database:
+        assert len(list(database.rows("b"))) == 300
+
+
+def test_damage_that_sqlite_tells_but_reads_past_is_refused(tmp_path: Path) -> None:
+    path = small(tmp_path / "a.db")
+    data = bytearray(path.read_bytes())
+    cells_at = len(data) - 4096 + 8  # the pointers of the last page, a leaf
+    data[cells_at : cells_at + 4] = data[cells_at + 2 : cells_at + 4] + data[cells_at : cells_at + 2]
+    path.write_bytes(data)
+    with pytest.raises(SourceRefused), opened(str(path)):
+        pass
+
+
+def test_a_last_page_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    """SQLite reads noughts where the file ends, and finds nothing wrong with them."""
+    path = made(tmp_path / "a.db", "CREATE TABLE t (a TEXT)", f"INSERT INTO t VALUES ('{'x' * 3000}')")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(SourceRefused) as refused, opened(str(path)):
+        pass
+    assert refused.value.reason == "damaged_database"
+
+
 def test_a_log_beside_the_database_is_neither_needed_nor_replayed(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     with closing(sqlite3.connect(path)) as connection:

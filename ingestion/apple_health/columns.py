@@ -5,9 +5,10 @@ A row is left to be made one by one when it has an attribute that is not known h
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
-from itertools import chain, pairwise
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -16,11 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.apple_health.lines import NO_METADATA, Shared, Sheaf
+from ingestion.apple_health.lines import NO_METADATA, Shared, Sheaf, ending
 from ingestion.apple_health.rows import Element, prefix, to_record
 from ingestion.apple_health.stamps import read_column
 from ingestion.apple_health.types import QUANTITY
-from ingestion.blocks import Block, mixed, texts
+from ingestion.blocks import Block, Int64, hashes, mixed, texts
 from ingestion.records import Record, json_text
 
 FULL = 10_000
@@ -29,7 +30,7 @@ _SHARED = frozenset({"type", "sourceName", "sourceVersion", "device", "unit"})
 _OWN = ["creationDate", "startDate", "endDate", "value"]
 _NUMBER = r"^-?[0-9]{1,15}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?$"
 _LONGEST = 1_000
-
+_NONE = np.empty(0, dtype=np.int64)
 
 Row = tuple[str, str, str, str, int, dict[str, str] | None]
 """creationDate, startDate, endDate, value, line, metadata."""
@@ -43,19 +44,19 @@ class Columns:
         """When the export was made, microseconds since 1970; 0 when it does not say."""
         self.rows = 0
         self._where = where
-        self._groups: dict[Shared, list[Row]] = {}
+        self._groups: dict[tuple[Shared, bool], list[Row]] = {}
         self._sheaves: list[Sheaf] = []
 
     def add(self, attributes: list[str], line: int, metadata: dict[str, str] | None) -> bool:
         """Take a record over, if it is a quantity of the usual form."""
         if attributes[-8::2] != _OWN:
             return False
-        shared = tuple(attributes[:-8])
-        rows = self._groups.get(shared)
+        key = tuple(attributes[:-8]), bool(metadata)
+        rows = self._groups.get(key)
         if rows is None:
-            if not is_usual(shared):
+            if not is_usual(key[0]):
                 return False
-            rows = self._groups[shared] = []
+            rows = self._groups[key] = []
         if metadata is not None and sum(map(len, metadata.values())) > _LONGEST:
             return False
         rows.append((attributes[-7], attributes[-5], attributes[-3], attributes[-1], line, metadata))
@@ -70,7 +71,7 @@ class Columns:
     def taken(self) -> Iterator[Block | Record]:
         """All rows gathered, as one block; before it the records that do not fit into one."""
         endings = _Endings()
-        sheaves = [*self._sheaves, *(_sheaf(shared, rows, endings) for shared, rows in self._groups.items() if rows)]
+        sheaves = _joint([*self._sheaves, *(_sheaf(shared, rows, endings) for (shared, _), rows in self._groups.items() if rows)])
         self._groups, self._sheaves, self.rows = {}, [], 0
         block = self._block(sheaves)
         if block is None:
@@ -92,7 +93,7 @@ class Columns:
         if times[0] is None or times[1] is None or times[2] is None or not _all_numbers(value):
             return None
         spans = [pa.array(time[0]).cast(pa.string()) for time in times if time]
-        ids, raws, bases = [], [], []
+        ids, raws, bases, metadata = [], [], [], []
         runs: list[tuple[dict[str, Any], int]] = []
         at = 0
         for sheaf in sheaves:
@@ -103,12 +104,12 @@ class Columns:
             head = json_text({**attributes, "table": "Record"})[:-1] + ',"creationDate":"'
             own = (sheaf.created, '","startDate":"', sheaf.start, '","endDate":"', sheaf.end, '","value":"', sheaf.value)
             raws.append(_joined(head, *own, sheaf.tails))
-            runs += _runs(sheaf)
-            bases.append(hash((begin, attributes.get("unit"))))
+            runs.append((to_record(_element(sheaf, 0), "", 0).raw, n))  # nothing else about the others can matter to the schema
+            bases.append(_hash(f"{begin}{attributes.get('unit')}"))
+            metadata.append(_distinct_hashes(sheaf.tails))
             at += n
         base = np.repeat(np.array(bases, dtype=np.int64), [len(sheaf.lines) for sheaf in sheaves])
-        values = np.fromiter(map(hash, value.to_pylist()), np.int64, len(value))
-        lines = np.concatenate([np.empty(0, dtype=np.int64), *(sheaf.lines for sheaf in sheaves)])
+        lines = np.concatenate([_NONE, *(sheaf.lines for sheaf in sheaves)])
         return Block(
             raw_ids=_concatenated(ids),
             texts=_concatenated(raws),
@@ -116,7 +117,7 @@ class Columns:
             time_texts=start,
             stamps=times[0][0] * 1_000_000,
             offsets=times[0][1],
-            contents=mixed(base, times[0][0], times[1][0], times[2][0], values),
+            contents=mixed(base, times[0][0], times[1][0], times[2][0], hashes(value), np.concatenate([_NONE, *metadata])),
             revision=self.exported,
             runs=runs,
         )
@@ -129,20 +130,38 @@ def _sheaf(shared: Shared, rows: list[Row], endings: _Endings) -> Sheaf:
     return Sheaf(shared, created, start, end, value, lines, tails)
 
 
+def _joint(sheaves: list[Sheaf]) -> list[Sheaf]:
+    """The same with those that share everything made one."""
+    alike: dict[tuple[Shared, bool], list[Sheaf]] = {}
+    for sheaf in sheaves:
+        alike.setdefault((sheaf.shared, sheaf.tails[0].as_py() == NO_METADATA), []).append(sheaf)
+    return [_one(same) if len(same) > 1 else same[0] for same in alike.values()]
+
+
+def _one(sheaves: list[Sheaf]) -> Sheaf:
+    created, start, end, value, tails = (_concatenated([sheaf[n] for sheaf in sheaves]) for n in (1, 2, 3, 4, 6))
+    return Sheaf(sheaves[0].shared, created, start, end, value, np.concatenate([sheaf.lines for sheaf in sheaves]), tails)
+
+
 def _joined(*parts: str | pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(*parts, "")
 
 
 def _concatenated(parts: list[pa.Array]) -> pa.Array:
+    if len(parts) == 1:
+        return parts[0]
     return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
 
 
-def _runs(sheaf: Sheaf) -> Iterator[tuple[dict[str, Any], int]]:
-    """The rows by whether they have metadata: nothing else about them can matter to the schema."""
-    has = pc.not_equal(sheaf.tails, NO_METADATA).to_numpy(zero_copy_only=False)
-    edges = [0, *(np.flatnonzero(has[1:] != has[:-1]) + 1).tolist(), len(has)]
-    for first, beyond in pairwise(edges):
-        yield to_record(_element(sheaf, first), "", 0).raw, beyond - first
+def _distinct_hashes(column: pa.Array) -> Int64:
+    """A hash of each of many texts of which few differ."""
+    coded = column.dictionary_encode()
+    found: Int64 = hashes(coded.dictionary)[coded.indices.to_numpy()]
+    return found
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def is_usual(shared: Shared) -> bool:
@@ -176,5 +195,5 @@ class _Endings(dict[tuple[tuple[str, str], ...], str]):
     """Metadata → the end of the record's JSON; few records have metadata of their own."""
 
     def __missing__(self, metadata: tuple[tuple[str, str], ...]) -> str:
-        self[metadata] = ending = f'","metadata":{json_text(dict(metadata))}}}' if metadata else NO_METADATA
-        return ending
+        self[metadata] = text = ending(dict(metadata)) if metadata else NO_METADATA
+        return text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ingestion.apple_health.stamps import Stamp, read_stamp
@@ -58,8 +59,12 @@ def to_record(element: Element, where: str, exported: int) -> Record:
 
 def prefix(attributes: dict[str, str]) -> str:
     """The beginning of an identity: the type and a digest of the source's name, which may be a person's."""
-    source = hashlib.blake2b(attributes.get("sourceName", "").encode(), digest_size=4).hexdigest()
-    return f"{short(attributes.get('type', ''))[:100]}/{source}/"
+    return f"{short(attributes.get('type', ''))[:100]}/{_source(attributes.get('sourceName', ''))}/"
+
+
+@lru_cache(1_000)
+def _source(name: str) -> str:
+    return hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
 
 
 def _span(attributes: dict[str, str], start: Stamp | None, end: Stamp | None) -> str:

@@ -17,8 +17,10 @@ from config.errors import SourceRefused
 from config.stage import File, Inputs, Outputs, Report
 from config.stamps import Stamps
 from config.timezones import PersonZones
+from ingestion.blocks import Block, expanded
 from ingestion.csv_table import CsvTable, Line
 from ingestion.export_files import ExportFile, beginning, each_file, is_web_page
+from ingestion.fitbit import heart
 from ingestion.fitbit.tables import Table, stem, table_of
 from ingestion.json_stream import items
 from ingestion.records import DeadLetter, Layout, Parsed, Record, collect, json_text
@@ -31,11 +33,20 @@ _NOTHING = b"no data"
 
 def records(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
     """Role `raw` → roles `records`, `dead_letters`. Settings: timezone, timezone_overrides (the JSON files know no zone)."""
-    return collect(inputs, outputs, settings, parse, SCHEMA)
+    return collect(inputs, outputs, settings, parse_blocks, SCHEMA)
 
 
 def parse(file: File, settings: Mapping[str, Any]) -> Iterator[Parsed]:
-    """The records of one raw artifact: a file of an export or an archive of it."""
+    """The records of one raw artifact, a file of an export or an archive of it, one by one."""
+    for item in parse_blocks(file, settings):
+        if isinstance(item, Block):
+            yield from expanded(item, ())
+        else:
+            yield item
+
+
+def parse_blocks(file: File, settings: Mapping[str, Any]) -> Iterator[Parsed | Block]:
+    """The same with a day's heart rates at once."""
     zones = PersonZones(settings["timezone"], settings["timezone_overrides"])
     revision = _exported(file)
     return each_file(file, lambda part: _read(part, zones, revision))
@@ -52,7 +63,7 @@ def _exported(file: File) -> int:
     return int(file.arrived or 0)
 
 
-def _read(part: ExportFile, zones: PersonZones, revision: int) -> Iterator[Parsed]:
+def _read(part: ExportFile, zones: PersonZones, revision: int) -> Iterator[Parsed | Block]:
     head = beginning(part.file)
     if not head.strip(b"\xef\xbb\xbf \r\n\t"):
         yield Layout("empty_file")
@@ -65,6 +76,9 @@ def _read(part: ExportFile, zones: PersonZones, revision: int) -> Iterator[Parse
     table = table_of(part.name)
     if table is None:
         yield Layout("file_not_read", 1, stem(part.name))
+        return
+    if table.name == heart.TABLE and (day := heart.block(part, zones, revision)) is not None:
+        yield day
         return
     reader = _Reader(table, zones, revision, part.where)
     yield from reader.csv(part) if table.name.startswith("csv.") else reader.json(part)

@@ -65,7 +65,7 @@ def _lines_speak_for_gb18030(file: BinaryIO) -> bool:
     """Whether most non-ASCII lines are not UTF-8: one stray Latin-1 row must not turn a UTF-8 file Chinese."""
     for_it = against = 0
     file.seek(0)
-    for line in file:
+    while line := file.readline(_CHUNK):
         if not line.isascii():
             try:
                 line.decode("utf-8")

@@ -48,6 +48,7 @@ BINS = {
     "tracker.oxygen_saturation": "spo2",
     "oxygen_saturation": "spo2",
     "hrv": "hrv",
+    "respiratory_rate": "respiratory_rate",
 }
 """Type → the table of the short intervals that stand in its JSON files."""
 POINTERS = frozenset({"hrv"})
