@@ -16,11 +16,14 @@ from config.errors import SettingsError
 from config.metrics import METRICS
 from config.stage import Inputs, Outputs, Report
 from config.timezones import PersonZones, to_utc, zone
+from processing.normalizers import bulk
+from processing.normalizers.apple_health_columns import Columns
 from processing.normalizers.apple_health_sleep import IN_BED, STAGES, VALUE_PREFIX, Segment, nights
 from processing.normalizers.apple_health_units import ENERGY, PRESSURE, PRESSURES, QUANTITIES, UnknownUnitError, converted
 from processing.normalizers.building import Normalized, When
 from processing.normalizers.mi_fitness_sleep import choose
-from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.months import Months
+from processing.normalizers.newest import Row
 from processing.normalizers.numbers import number
 
 _SECOND = 1_000_000
@@ -32,17 +35,13 @@ _FIRST_DAY = date(2009, 1, 1)
 
 
 def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Role `records` → roles `readings`, `rejected`. Settings: timezone, timezone_overrides."""
+    """Roles `records`, `months` → roles `readings`, `rejected`, `months`. Settings: timezone, timezone_overrides."""
     run = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"]))
-    for row, standing in read_newest(inputs.one("records").path):
-        if standing == "newest":
-            run.take(row)
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
-        else:
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+    months, columns = Months(inputs, outputs), Columns()
+    told = bulk.road(inputs.one("records").path, columns, run.zones, run.out, run.take, months.kept)
+    months.take_over(run.out, columns)
     run.finish()
-    return run.out.write(outputs)
+    return months.written(run.out.write(outputs), told)
 
 
 class _Pressure(NamedTuple):

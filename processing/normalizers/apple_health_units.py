@@ -28,7 +28,7 @@ _LENGTH = {"m": 1.0, "km": 1000.0, "mi": 1609.344, "ft": 0.3048, "yd": 0.9144, "
 _ENERGY = {"kcal": 1.0, "Cal": 1.0, "cal": 0.001, "kJ": 1 / 4.184, "J": 1 / 4184}
 _SHARE = {"%": 100.0}
 _TEMPERATURE = {"degC": 1.0, "degF": 5 / 9, "K": 1.0}
-_ZERO = {"degF": 32.0, "K": 273.15}
+ZERO = {"degF": 32.0, "K": 273.15}
 """What is taken off before the factor."""
 PRESSURE = {"mmHg": 1.0, "kPa": 7.50062}
 ENERGY = _ENERGY
@@ -58,6 +58,6 @@ def converted(value: float, unit: str | None, units: dict[str, float]) -> float:
         raise UnknownUnitError
     if unit == "%" and value > 1:
         return value
-    if factor == 1 and unit not in _ZERO:
+    if factor == 1 and unit not in ZERO:
         return value
-    return round((value - _ZERO.get(unit or "", 0.0)) * factor, 6)
+    return round((value - ZERO.get(unit or "", 0.0)) * factor, 6)

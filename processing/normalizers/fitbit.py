@@ -14,12 +14,15 @@ from typing import Any, NamedTuple
 
 from config.stage import Inputs, Outputs, Report
 from config.timezones import PersonZones
+from processing.normalizers import bulk
 from processing.normalizers.building import Normalized
+from processing.normalizers.fitbit_columns import Columns
 from processing.normalizers.fitbit_sleep import SCORES, Nights
 from processing.normalizers.fitbit_sleep import TABLES as SLEEP
 from processing.normalizers.fitbit_twins import Twins
 from processing.normalizers.moments import SECOND, instant, whole_day
-from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.months import Months
+from processing.normalizers.newest import Row
 from processing.normalizers.outcome import Outcome, written
 
 _MINUTE = 60 * SECOND
@@ -65,28 +68,28 @@ _SERIES = {
     "csv.daily_respiratory_rate_summary": _Series("respiratory_rate", ("daily_respiratory_rate",), day=True),
 }
 
+_PLAIN = frozenset(name for name, series in _SERIES.items() if not series.day and name != "json.weight")
+"""Tables of which a record says one instant or minute and depends on no other, but for which twin is believed that day."""
+
 
 def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Role `records` → roles `readings`, `rejected`. Settings: timezone, timezone_overrides, own_users (one account: not asked)."""
+    """Roles `records`, `months` → roles `readings`, `rejected`, `months`. Settings: timezone, timezone_overrides, own_users (not asked)."""
     records = inputs.one("records").path
     zones = PersonZones(settings["timezone"], settings["timezone_overrides"])
     run = _Run(zones, Twins(records, zones))
-    for row, standing in read_newest(records):
-        if standing == "newest":
-            run.take(row)
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
-        else:
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+    months = Months(inputs, outputs, run.twins.of_month)
+    columns = Columns(_PLAIN, run.twins, zones, run.series)
+    told = bulk.road(records, columns, zones, run.out, run.take, months.kept)
+    months.take_over(run.out, columns)
     run.nights.finish()
-    return run.out.write(outputs)
+    return months.written(run.out.write(outputs), told)
 
 
 class _Run:
     """One run of the normalizer."""
 
     def __init__(self, zones: PersonZones, twins: Twins) -> None:
-        self.zones, self._twins = zones, twins
+        self.zones, self.twins = zones, twins
         self.out = Normalized("fitbit")
         self.nights = Nights(zones, self.out)
 
@@ -96,21 +99,23 @@ class _Run:
         table = raw["table"]
         if table in SLEEP:
             self.nights.take(row, raw)
-        elif self._twins.again(row, table):
+        elif self.twins.again(row, table):
             self.out.fates["duplicate"] += 1
         else:
-            self._series(row, raw, _SERIES[table])
+            self.series(self.out, row, raw)
 
-    def _series(self, row: Row, raw: Mapping[str, Any], how: _Series) -> None:
-        outcome = Outcome(self.out, row, str(raw.get("data source", "")))
+    def series(self, out: Normalized, row: Row, raw: Mapping[str, Any]) -> None:
+        """The readings and the fate of a record of a series."""
+        how = _SERIES[raw["table"]]
+        outcome = Outcome(out, row, str(raw.get("data source", "")))
         value = raw.get("value")
         fields: Mapping[str, Any] = value if isinstance(value, dict) else raw
         name = next((name for name in how.fields if name in fields), how.fields[0])
         if raw["table"] == "json.heart_rate" and fields.get("confidence") == 0:
-            self.out.fates["unused:low_confidence"] += 1  # too many to list one by one
+            out.fates["unused:low_confidence"] += 1  # too many to list one by one
             return
         if how.metric == "spo2" and written(fields.get(name)) == _FLOOR:
-            self.out.drop(row, "sentinel", name)
+            out.drop(row, "sentinel", name)
             return
         start = row.stamp or 0
         when = whole_day(self.zones, self._day(start)) if how.day else instant(self.zones, start, how.length)

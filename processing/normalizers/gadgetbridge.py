@@ -16,11 +16,14 @@ from config.metrics import METRICS
 from config.stage import Inputs, Outputs, Report
 from config.timezones import PersonZones
 from processing.normalizers.building import Normalized, When
+from processing.normalizers.bulk import road
+from processing.normalizers.gadgetbridge_bulk import Bulk, named_devices, packed, unpack
 from processing.normalizers.gadgetbridge_minutes import AWAKE, BAND, FIRST_BAND, Minutes, extended
 from processing.normalizers.gadgetbridge_sleep import COUNTED, Stages, of_xiaomi, of_zepp, told_once
 from processing.normalizers.mi_fitness_sleep import MINUTE, NoSessionError, Session, stated_offset
 from processing.normalizers.moments import SECOND, instant, night, whole_day
-from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.months import Months
+from processing.normalizers.newest import Row
 from processing.normalizers.numbers import number
 
 _EPOCH = date(1970, 1, 1)
@@ -30,17 +33,17 @@ _HEART_RATE = (10, 250)
 
 
 def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
-    """Role `records` → roles `readings`, `rejected`. Settings: timezone, timezone_overrides."""
-    run = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"]))
-    for row, standing in read_newest(inputs.one("records").path):
-        if standing == "newest":
-            run.take(row)
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
-        else:
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+    """Roles `records`, `months` → roles `readings`, `rejected`, `months`. Settings: timezone, timezone_overrides."""
+    path = inputs.one("records").path
+    run, bulk, devices = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"])), Bulk(), named_devices(path)
+    months = Months(inputs, outputs, lambda _: devices)
+    told = road(path, bulk, run.zones, run.out, run.take, months.kept)
+    months.take_over(run.out, bulk)
+    for notes in months.notes().values():
+        unpack(notes, run.minutes)
     run.finish()
-    return run.out.write(outputs, run.labels)
+    settled = {end: records for end, records in told.items() if end[1]}  # silent minutes are counted when all are known
+    return months.written(run.out.write(outputs, run.labels), settled, packed(run.minutes))
 
 
 class _Run:
@@ -51,7 +54,7 @@ class _Run:
         self.out = Normalized("gadgetbridge")
         self.labels: dict[str, str] = {}
         self._first_bands: set[str] = set()
-        self._minutes: dict[tuple[str, str], Minutes] = defaultdict(Minutes)
+        self.minutes: dict[tuple[str, str], Minutes] = defaultdict(Minutes)
         self._stages: dict[str, Stages] = defaultdict(list)
         self._nights: list[tuple[Row, dict[str, Any], str]] = []
         self._makers: Mapping[str, Callable[[Row, dict[str, Any], str], None]] = {
@@ -60,6 +63,7 @@ class _Run:
             "HUAMI_EXTENDED_ACTIVITY_SAMPLE": self._minute,
             "XIAOMI_ACTIVITY_SAMPLE": self._minute,
             "XIAOMI_DAILY_SUMMARY_SAMPLE": self._summary,
+            "GENERIC_TEMPERATURE_SAMPLE": self._temperature,
             "XIAOMI_MANUAL_SAMPLE": self._manual,
             "XIAOMI_SLEEP_STAGE_SAMPLE": self._stage,
             "XIAOMI_SLEEP_TIME_SAMPLE": self._night,
@@ -90,7 +94,7 @@ class _Run:
                 self.out.drop(row, str(none))
             else:
                 tellers.append((row.raw_id, device, True))
-        for (table, device), noted in sorted(self._minutes.items()):
+        for (table, device), noted in sorted(self.minutes.items()):
             runs = list(noted.runs(self._kinds(table, device)))
             for run in runs:
                 sessions.append(Session(len(tellers), run.start * SECOND, run.end * SECOND, run.minutes, COUNTED))
@@ -132,7 +136,7 @@ class _Run:
             self._add(metric, value, when, row, device, "interval" if length else "instant")
         if given:
             self.out.fates["accepted"] += 1
-        self._minutes[raw["table"], device].add(start // SECOND, _code(raw), silent=not given)
+        self.minutes[raw["table"], device].add(start // SECOND, _code(raw), silent=not given)
 
     def _single(self, row: Row, raw: dict[str, Any], column: str, metric: str, scope: str, device: str) -> None:
         value = _value(raw, column, metric)
@@ -149,6 +153,13 @@ class _Run:
         kind = raw.get("TYPE")
         if kind in _MANUAL:
             self._single(row, raw, "VALUE", _MANUAL[kind], "instant", device)
+        else:
+            self.out.fates["unused:not_a_metric"] += 1
+
+    def _temperature(self, row: Row, raw: dict[str, Any], device: str) -> None:
+        """That of the body; skin and surroundings are no metrics of ours, and a table without a place does not say which it is."""
+        if raw.get("TEMPERATURE_TYPE") == _BODY and raw.get("TEMPERATURE_LOCATION") is not None:
+            self._single(row, raw, "TEMPERATURE", "body_temperature", "instant", device)
         else:
             self.out.fates["unused:not_a_metric"] += 1
 
@@ -198,6 +209,8 @@ def metrics_of(raw: Mapping[str, Any], part: str | None) -> set[str]:
     columns = _SUMMARY if table == "XIAOMI_DAILY_SUMMARY_SAMPLE" else _MINUTE if str(table).endswith("_ACTIVITY_SAMPLE") else {}
     if table in _SAMPLES:
         columns = {_SAMPLES[str(table)][0]: _SAMPLES[str(table)][1]}
+    if table == "GENERIC_TEMPERATURE_SAMPLE" and raw.get("TEMPERATURE_TYPE") == _BODY:
+        columns = {"TEMPERATURE": "body_temperature"}
     if table == "XIAOMI_MANUAL_SAMPLE" and raw.get("TYPE") in _MANUAL:
         columns = {"VALUE": _MANUAL[raw["TYPE"]]}
     return {metric for column, metric in columns.items() if part in (None, column)}
@@ -242,7 +255,9 @@ def _utc_offset(value: Any) -> int | None:
 _NOTHING = (0.0, -1.0, 255.0)
 _MOST_OFFSET = 14 * 3_600
 _SAMPLES: Mapping[str, tuple[str, str, str]] = {
+    "GENERIC_HEART_RATE_SAMPLE": ("HEART_RATE", "heart_rate", "instant"),
     "GENERIC_HRV_VALUE_SAMPLE": ("VALUE", "hrv_rmssd", "instant"),
+    "GENERIC_SPO2_SAMPLE": ("SPO2", "spo2", "instant"),
     "HUAMI_HEART_RATE_MANUAL_SAMPLE": ("HEART_RATE", "heart_rate", "instant"),
     "HUAMI_HEART_RATE_MAX_SAMPLE": ("HEART_RATE", "heart_rate_max", "day"),
     "HUAMI_HEART_RATE_RESTING_SAMPLE": ("HEART_RATE", "resting_heart_rate", "instant"),
@@ -250,6 +265,8 @@ _SAMPLES: Mapping[str, tuple[str, str, str]] = {
     "HUAMI_SPO2_SAMPLE": ("SPO2", "spo2", "instant"),
 }
 """Table → column, metric, scope."""
+_BODY = 1
+"""TEMPERATURE_TYPE of a GENERIC_TEMPERATURE_SAMPLE; 2 is the skin, 3 the surroundings (TemperatureSample)."""
 _MANUAL = {0x11: "heart_rate", 0x12: "spo2"}
 """TYPE of a XIAOMI_MANUAL_SAMPLE → metric (XiaomiManualSampleProvider)."""
 _MINUTE = {"HEART_RATE": "heart_rate", "STEPS": "steps", "SPO2": "spo2"}

@@ -28,6 +28,8 @@ _BAND = {0: AS_BEFORE, 3: OFF, 6: OFF, 9: LIGHT, 10: AS_BEFORE, 11: DEEP}
 _EXTENDED = {115: OFF, 118: OFF}
 _SLEEP = 120
 
+_CELL = np.dtype([("time", "<i8"), ("code", "u1"), ("silent", "i1")])
+
 Codes = npt.NDArray[np.uint8]
 Times = npt.NDArray[np.int64]
 
@@ -67,6 +69,21 @@ class Minutes:
         self._times.append(seconds)
         self._codes.append(code & 0xFF)
         self._silent.append(silent)
+
+    def noted(self) -> dict[str, bytes]:
+        """All minutes in order of time, by the UTC month they lie in: what `take_over` understands."""
+        cells = np.empty(len(self._times), _CELL)
+        cells["time"], cells["code"], cells["silent"] = self._times, self._codes, self._silent
+        cells = cells[np.lexsort((cells["silent"], cells["code"], cells["time"]))]
+        of_month = cells["time"].astype("datetime64[s]").astype("datetime64[M]")
+        found, first = np.unique(of_month, return_index=True)
+        return {str(m): part.tobytes() for m, part in zip(found, np.split(cells, first[1:]), strict=True)}
+
+    def take_over(self, noted: bytes) -> None:
+        """Minutes noted before."""
+        cells = np.frombuffer(noted, _CELL)
+        for column, name in ((self._times, "time"), (self._codes, "code"), (self._silent, "silent")):
+            column.frombytes(cells[name].tobytes())
 
     def runs(self, kinds: Codes | None = None) -> Iterator[Run]:
         """The sessions, in order of time. `kinds`: what each of 256 kinds means."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-_LARGEST = 1e15
+LARGEST = 1e15
+"""No device means a number as large."""
 
 
 def number(value: Any) -> float | None:
     """The value as a float; None for text, true/false, null, NaN, infinities and numbers no device can mean."""
     if type(value) is not int and type(value) is not float:
         return None
-    if not -_LARGEST < value < _LARGEST or math.isnan(value):
+    if not -LARGEST < value < LARGEST or math.isnan(value):
         return None
     return float(value)

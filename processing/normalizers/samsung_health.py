@@ -43,6 +43,7 @@ _FIELDS = {
     "bins.heart_rate": (("heart_rate", "heart_rate"),),
     "bins.spo2": (("spo2", "spo2"),),
     "bins.hrv": (("sdnn", "hrv_sdnn"), ("rmssd", "hrv_rmssd")),
+    "bins.respiratory_rate": (("respiratory_rate", "respiratory_rate"),),
 }
 _BY_HAND = frozenset({"weight", "body_temperature", "blood_pressure"})
 """What several apps write into Samsung Health: one measurement of one minute counts once."""
