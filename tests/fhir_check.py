@@ -14,8 +14,15 @@ _VALIDATORS = {
     for kind in ("Observation", "Patient", "Device", "Bundle")
 }
 _UCUM = "http://unitsofmeasure.org"
-_UNIT = {"heartrate": "/min", "oxygensat": "%", "bodyweight": "kg"}
-_LOINC = {"heartrate": "8867-4", "oxygensat": "2708-6", "bodyweight": "29463-7", "bp": "85354-9"}
+_UNIT = {"heartrate": "/min", "oxygensat": "%", "bodyweight": "kg", "resprate": "/min", "bodytemp": "Cel"}
+_LOINC = {
+    "heartrate": "8867-4",
+    "oxygensat": "2708-6",
+    "bodyweight": "29463-7",
+    "bp": "85354-9",
+    "resprate": "9279-1",
+    "bodytemp": "8310-5",
+}
 
 
 def wrong(resource: dict[str, Any]) -> list[str]:

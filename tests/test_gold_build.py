@@ -116,6 +116,28 @@ def test_a_gap_is_rows_without_values_and_the_baseline_waits_for_ten_days(tmp_pa
     assert gaps == {3: 10, 4: 18}
 
 
+def test_what_few_devices_tell_is_followed_once_one_does(tmp_path: Path) -> None:
+    values = {"hrv_sdnn": 40, "hrv_rmssd": 30, "respiratory_rate": 14, "body_temperature": 36, "body_fat": 20}
+    days = [NOON + timedelta(days=n) for n in range(12)]
+    rows = [reading(m, v + n % 2, day, raw_id=f"{m}{n}") for n, day in enumerate(days) for m, v in values.items()]
+    rows += [whole_day("basal_energy", 1600 + n % 2, day.date().isoformat()) for n, day in enumerate(days)]
+    means = {"hrv_sdnn": 40.5, "hrv_rmssd": 30.5, "respiration_avg": 14.5, "body_temperature": 36.5, "body_fat": 20.5}
+    means |= {"basal_energy": 1600.5}
+    gold = built(tmp_path / "all", rows)
+    month, week = gold.one("FROM monthly"), gold.rows("FROM weekly")[1]
+    assert {name: month[name] for name in means} == means
+    assert {name: week[name] for name in means} == pytest.approx({name: mean + 0.1 for name, mean in means.items()})
+    last = {row["metric"]: row for row in gold.rows("FROM rolling WHERE date = (SELECT max(date) FROM rolling)")}
+    assert list(last)[10:] == list(means)
+    assert {name: (row["n_7"], row["n_baseline"], row["baseline"]) for name, row in last.items() if name in means} == {
+        name: (7, 11, mean - 0.5) for name, mean in means.items()
+    }
+    assert {row["metric"] for row in gold.rows("FROM coverage WHERE share = 1")} == set(means)
+    assert {row["metric"] for row in gold.rows("FROM weekday_profile")} == set(means)
+    alone = built(tmp_path / "one", [row for row in rows if row["metric"] == "hrv_rmssd"])
+    assert alone.one("SELECT count(DISTINCT metric) AS n FROM rolling")["n"] == 11
+
+
 def test_the_day_of_the_event_belongs_to_the_days_after(tmp_path: Path) -> None:
     rows = [row for n in range(-40, 40) for row in blood_pressure(NOON + timedelta(days=n), 140 if n < 0 else 130, 80)]
     events = [{"date": "2025-03-10", "label": "New tablets", "kind": "medication"}]

@@ -35,6 +35,8 @@ FOLLOWED = [
     "weight",
     "spo2_avg",
 ]
+TOLD_BY_FEW = ["hrv_sdnn", "hrv_rmssd", "respiration_avg", "body_temperature", "body_fat", "basal_energy"]
+"""Followed when a source tells them; none of the year's does."""
 SCHEMES = ["aha_2017", "esc_2024_office", "esc_2024_home"]
 
 
@@ -189,7 +191,7 @@ def test_weeks_and_months_are_means_of_readings_and_of_days(year: Year, name: st
         stages = [f"sleep_{stage}_duration" for stage in ("deep", "light", "rem", "awake")]
         row |= {m: mean(year.values(days, m)) for m in ("resting_hr", "total_duration", *stages, "sleep_efficiency", "steps")}
         row["steps_total"] = sum(year.values(days, "steps"))
-        row |= {m: mean(year.values(days, m)) for m in ("distance", "active_energy", "weight", "spo2_avg")}
+        row |= {m: mean(year.values(days, m)) for m in ("distance", "active_energy", "weight", "spo2_avg", *TOLD_BY_FEW)}
         wanted.append(row)
     same(year.gold(f"FROM {name}"), wanted)
 

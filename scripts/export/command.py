@@ -74,7 +74,7 @@ def _write(out: Target, holdings: Holdings, wanted: Asked, settings: Mapping[str
         elif form == "fhir":
             parts.fhir_files(out, holdings, wanted)
         elif form == "omh":
-            parts.omh_files(out, holdings, wanted)
+            left_out += parts.omh_files(out, holdings, wanted)
         else:
             parts.table_files(out, holdings, wanted, settings, form)
     return left_out

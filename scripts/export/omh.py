@@ -39,8 +39,13 @@ SCHEMAS: Mapping[str, Schema] = {
     "active_energy": Schema("calories-burned", "3.0", "kcal_burned", "kcal"),
     "weight": Schema("body-weight", "3.0", "body_weight", "kg"),
     "spo2": Schema("oxygen-saturation", "2.0", "oxygen_saturation", "%"),
+    "hrv_sdnn": Schema("rr-interval", "2.0", "rr_interval", "ms", {_STATISTIC: "standard deviation"}),
+    "body_fat": Schema("body-fat-percentage", "2.0", "body_fat_percentage", "%"),
+    "respiratory_rate": Schema("respiratory-rate", "3.0", "respiratory_rate", "breaths/min"),
+    "body_temperature": Schema("body-temperature", "4.0", "body_temperature", "C"),
 }
-"""Metric → its schema; the others have none that says what they say."""
+"""Metric → its schema; the others have none that says what they say: `calories-burned` is what moving burns, not rest, and no schema
+knows of successive differences (RMSSD), distance, stages or scores."""
 _ONLY_INTERVALS = ("sleep-duration", "step-count", "calories-burned")
 """Schemas that refuse an instant."""
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain, groupby
 from typing import Any
 
 from config.errors import StoreError
+from config.metrics import METRICS
 from scripts.export import fhir, omh, writing
 from scripts.export.asked import Asked
 from scripts.export.holdings import Holdings
 from scripts.export.notes import Notes
 from scripts.export.person import Names
-from scripts.export.readings import Measurement, measurements
+from scripts.export.readings import Measurement, count, measurements
 from scripts.export.tables import tables
 from scripts.export.target import Target
+from scripts.words import counted
 
 _CHOICES = "processed/merged/choices.parquet"
 _WRITERS = {"csv": writing.as_csv, "parquet": writing.as_parquet}
@@ -78,18 +81,37 @@ def fhir_files(target: Target, holdings: Holdings, asked: Asked) -> None:
         target.add(f"fhir/bundles/{month}.json", what, writing.as_transaction, whole(found))
 
 
-def omh_files(target: Target, holdings: Holdings, asked: Asked) -> None:
-    """Open mHealth data points, one file per schema."""
+def omh_files(target: Target, holdings: Holdings, asked: Asked) -> Iterator[dict[str, str]]:
+    """Open mHealth data points, one file per schema. Gives what no schema can hold."""
     choices, names = holdings.artifact(_CHOICES), Names(holdings.installation)
+    if choices is None:
+        return
+    path, unfit, homeless = holdings.local(choices), Counter[str](), set(METRICS)
     for name, metrics in omh.by_schema().items():
+        homeless -= metrics
         wanted = metrics if asked.metrics is None else metrics & asked.metrics
-        if choices is None or not wanted:
-            continue
-        found = measurements(holdings.local(choices), asked._replace(metrics=frozenset(wanted)))
-        points = (p for p in (omh.data_point(names, each, choices.created_at) for each in found) if p)
+        found = measurements(path, asked._replace(metrics=frozenset(wanted))) if wanted else iter(())
+        points = _points(found, names, choices.created_at, unfit)
         first = next(points, None)
         if first is not None:
             target.add(f"omh/{name}.ndjson", f"Open mHealth: omh:{name}.", writing.as_lines, chain([first], points))
+        if unfit[name]:
+            why = f"The schema cannot hold {counted(unfit[name], 'measurement')}: a pressure without the other, or a sum without a span."
+            yield {"file": f"omh/{name}.ndjson", "why": why}
+    told = count(path, asked)
+    left = [f"{metric} ({counted(told[metric], 'reading')})" for metric in METRICS if metric in homeless and told[metric]]
+    if left:
+        yield {"file": "omh/", "why": f"No schema of Open mHealth says what these say: {', '.join(left)}."}
+
+
+def _points(found: Iterator[Measurement], names: Names, stored_at: float, unfit: Counter[str]) -> Iterator[omh.Body]:
+    """Those a schema can hold; the others are counted by schema."""
+    for each in found:
+        point = omh.data_point(names, each, stored_at)
+        if point is None:
+            unfit[omh.SCHEMAS[each.metric].name] += 1
+        else:
+            yield point
 
 
 def _month(measured: Measurement) -> str:

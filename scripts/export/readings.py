@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import NamedTuple
@@ -101,7 +101,24 @@ def number(value: float) -> int | float:
     return int(value) if value.is_integer() else value
 
 
+def count(choices: str, asked: Asked) -> Counter[str]:
+    """How many readings of each metric count."""
+    found: Counter[str] = Counter()
+    for batch in _accepted(choices, asked):
+        for of in pc.value_counts(batch.column("metric")).to_pylist():
+            found[of["values"]] += of["counts"]
+    return found
+
+
 def _readings(choices: str, asked: Asked) -> Iterator[Reading]:
+    for found in _accepted(choices, asked):
+        columns = {name: found.column(name) for name in _COLUMNS[:-1]}
+        for name in ("start", "end"):
+            columns[name] = columns[name].cast(pa.int64())
+        yield from map(Reading._make, zip(*(column.to_pylist() for column in columns.values()), strict=True))
+
+
+def _accepted(choices: str, asked: Asked) -> Iterator[pa.RecordBatch]:
     for batch in read_batches(choices, _COLUMNS):
         kept = pc.equal(batch.column("fate"), ACCEPTED)
         for name, wanted in (("source", asked.sources), ("metric", asked.metrics)):
@@ -109,11 +126,7 @@ def _readings(choices: str, asked: Asked) -> Iterator[Reading]:
                 kept = pc.and_(kept, pc.is_in(batch.column(name), pa.array(sorted(wanted), pa.string())))
         if asked.dated:
             kept = pc.and_(kept, within(batch.column("local_date"), asked))
-        found = batch.filter(kept)
-        columns = {name: found.column(name) for name in _COLUMNS[:-1]}
-        for name in ("start", "end"):
-            columns[name] = columns[name].cast(pa.int64())
-        yield from map(Reading._make, zip(*(column.to_pylist() for column in columns.values()), strict=True))
+        yield batch.filter(kept)
 
 
 def within(days: pa.Array, asked: Asked) -> pa.Array:

@@ -14,6 +14,7 @@ from config.metrics import KINDS
 from config.tables import read_batches
 from config.timezones import PersonZones
 from processing.normalizers.subjects import metrics_of
+from scripts.export import codes
 from scripts.export.asked import Asked
 from scripts.export.holdings import Holdings
 from scripts.export.readings import within
@@ -49,8 +50,8 @@ def _first_and(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterato
 def _all(holdings: Holdings, asked: Asked, settings: Mapping[str, Any]) -> Iterator[Table]:
     yield from _daily(holdings, asked)
     choices = holdings.path("processed/merged/choices.parquet")
-    what = "Every validated reading with what became of it: `fate` is accepted where it counts (docs/domain.md)."
-    yield Table("readings", what, _read(choices, _readings(asked)))
+    what = "Every validated reading, its unit in UCUM and its LOINC code, with what became of it: `fate` is accepted where it counts."
+    yield Table("readings", what, map(_coded, _read(choices, _readings(asked))))
     for kind in KINDS:
         path = holdings.path(f"processed/validated/{kind}.parquet")
         what = f"Readings of {kind} a person should know something of: see `flags`."
@@ -108,6 +109,18 @@ def _of_source(holdings: Holdings, asked: Asked, source: str, zones: PersonZones
         yield Table(f"dead_letters/{source}", "What could not become a record.", _read(path, unmixed))
         path = holdings.path(f"processed/normalized/{source}.rejected.parquet")
         yield Table(f"rejected_records/{source}", "Records, or parts of them, that gave no reading.", _read(path, refused))
+
+
+def _coded(readings: pa.RecordBatch) -> pa.RecordBatch:
+    """With the LOINC code of each as its last column; null for a metric that has none."""
+    metrics = readings.column("metric").dictionary_encode()
+
+    def said(scope: str) -> pa.Array:
+        found = [next(iter(codes.loinc(metric, scope)), None) for metric in metrics.dictionary.to_pylist()]
+        return pa.array(found, pa.string()).take(metrics.indices)
+
+    of_day = pc.equal(readings.column("scope"), "day")
+    return readings.append_column("loinc", pc.if_else(of_day, said("day"), said("interval")))
 
 
 def _columns_of(asked: Asked) -> list[str] | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from serving.view import View
 
 _TITLE = "Steps"
+_RESTING = "Resting energy a day (kcal)"
 _TOP, _HEIGHT = 24, 220
 _COLUMNS = {
     "steps": "avg(steps)",
@@ -22,6 +23,7 @@ _COLUMNS = {
     "reached": "count(*) FILTER (WHERE steps >= (SELECT steps_goal FROM meta))",
     "distance": "avg(distance) / 1000",
     "energy": "avg(active_energy)",
+    "resting": "avg(basal_energy)",
 }
 
 
@@ -31,7 +33,7 @@ def panel(gold: Gold, view: View) -> Panel:
     told = days.calendar(gold, view, _COLUMNS)
     goal = int(days.first_row(gold, "SELECT steps_goal FROM meta")["steps_goal"])
     week = days.step_of(view) == "week"
-    rows = told.loc[told["worn"] > 0, ["date", "steps", "distance", "energy", "reached"]]
+    rows = told.loc[told["worn"] > 0, ["date", "steps", "distance", "energy", "reached", "resting"]]
     rows = rows.assign(date=base.iso(rows["date"])).set_axis(
         [
             "Week from" if week else "Day",
@@ -39,9 +41,11 @@ def panel(gold: Gold, view: View) -> Panel:
             "Distance a day (km)",
             "Active energy a day (kcal)",
             "Days that reached the goal",
+            _RESTING,
         ],
         axis="columns",
     )
+    rows = rows if rows[_RESTING].notna().any() else rows.drop(columns=_RESTING)
     if rows.empty:
         return Panel("activity", _TITLE, "", None, rows, words.nothing(gold, view, "steps", "steps", thing="day with steps"))
     said = _said(gold, view, goal)
@@ -67,7 +71,7 @@ def _chart(told: pd.DataFrame, view: View, goal: int, said: str) -> Any:
     import altair as alt
 
     week = days.step_of(view) == "week"
-    data = _worded(told, goal, week)
+    data, resting = _worded(told, goal, week), bool(told["resting"].notna().any())
     lane = base.Lane(_TOP, _HEIGHT, 0, base.span(told["steps"], told["trend"], step=2000, include=[goal * 1.1])[1])
     chart = alt.Chart(data).encode(x=base.x(view.first, view.last))
     bars = chart.mark_bar(size=base.bar_size(len(data)), cornerRadiusEnd=1.5).encode(
@@ -90,7 +94,7 @@ def _chart(told: pd.DataFrame, view: View, goal: int, said: str) -> Any:
                 ],
                 columns=3,
             ),
-            *base.crosshair(data, view.first, view.last, _TOP + _HEIGHT, _tooltip(week), days=not week),
+            *base.crosshair(data, view.first, view.last, _TOP + _HEIGHT, _tooltip(week, resting), days=not week),
         ],
         _TOP + _HEIGHT,
         said,
@@ -115,17 +119,19 @@ def _worded(told: pd.DataFrame, goal: int, week: bool) -> pd.DataFrame:
             trend_said=words.column(told["trend"]),
             distance=words.column(told["distance"], 1),
             energy=words.column(told["energy"]),
+            resting=words.column(told["resting"]),
         )
     )
 
 
-def _tooltip(week: bool) -> list[Any]:
+def _tooltip(week: bool, resting: bool) -> list[Any]:
     import altair as alt
 
-    return [
+    shown = [
         alt.Tooltip("called:N", title="Week from" if week else "Day"),
         alt.Tooltip("steps_said:N", title="Steps"),
         alt.Tooltip("trend_said:N", title="30-day mean" if week else "7-day mean"),
         alt.Tooltip("distance:N", title="Distance (km)"),
         alt.Tooltip("energy:N", title="Active energy (kcal)"),
     ]
+    return [*shown, alt.Tooltip("resting:N", title="Resting energy (kcal)")] if resting else shown

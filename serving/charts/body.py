@@ -1,153 +1,47 @@
-"""Body weight and oxygen saturation: every day's figure, the mean of seven days, gaps as gaps."""
+"""The body: weight, body fat, oxygen saturation, respiration and temperature, one figure a day each."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from serving.charts import base, days, marks, theme, words
-from serving.charts.legend import DIAMOND, DOT, LINE, legend
-from serving.charts.panel import Panel
+from serving.charts import figures, theme
+from serving.charts.figures import Measure
+from serving.charts.legend import DIAMOND, DOT, TRIANGLE
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from serving.charts.panel import Panel
     from serving.gold import Gold
     from serving.view import View
 
-_TOP, _HEIGHT = 24, 200
-
-
-class _Measure(NamedTuple):
-    """One figure a day, and how it is told."""
-
-    name: str
-    title: str
-    column: str
-    unit: str
-    color: str
-    shape: str
-    step: float
-    """To which multiples of the unit the axis reaches."""
-    within: str
-    """The words inside a sentence."""
-
-
-_WEIGHT = _Measure("weight", "Weight", "weight", "kg", theme.VERMILLION, DIAMOND, 1, "weight")
-_OXYGEN = _Measure("oxygen", "Oxygen saturation (SpO₂)", "spo2_avg", "%", theme.BLUE, DOT, 2, "oxygen saturation")
+_WEIGHT = Measure("weight", "Weight", "weight", "kg", theme.VERMILLION, DIAMOND, 1, "weight", last=True)
+_FAT = Measure("body_fat", "Body fat", "body_fat", "%", theme.GREEN, TRIANGLE, 1, "body fat", last=True)
+_OXYGEN = Measure("oxygen", "Oxygen saturation (SpO₂)", "spo2_avg", "%", theme.BLUE, DOT, 2, "oxygen saturation")
+_BREATHS = Measure("respiration", "Respiration", "respiration_avg", "breaths/min", theme.PURPLE, DOT, 2, "respiration")
+_TEMPERATURE = Measure(
+    "temperature", "Body temperature", "body_temperature", "°C", theme.VERMILLION, DOT, 0.5, "body temperature"
+)
 
 
 def weight(gold: Gold, view: View) -> Panel:
     """The last weight of every day, kg."""
-    return _panel(gold, view, _WEIGHT)
+    return figures.panel(gold, view, _WEIGHT)
+
+
+def fat(gold: Gold, view: View) -> Panel:
+    """The last body fat of every day, percent."""
+    return figures.panel(gold, view, _FAT)
 
 
 def oxygen(gold: Gold, view: View) -> Panel:
     """The mean oxygen saturation of every day, percent."""
-    return _panel(gold, view, _OXYGEN)
+    return figures.panel(gold, view, _OXYGEN)
 
 
-def _panel(gold: Gold, view: View, measure: _Measure) -> Panel:
-    view = days.clipped(gold, view)
-    column = measure.column
-    told = days.calendar(gold, view, {"value": f"avg({column})", "n": f"count({column})"})
-    week = days.step_of(view) == "week"
-    told = told.merge(days.trend(gold, view, column), on="date", how="left")
-    rows = told.loc[told["n"] > 0, ["date", "value", "trend"]]
-    rows = rows.assign(date=base.iso(rows["date"])).set_axis(
-        [
-            "Week from" if week else "Day",
-            f"{measure.title} ({measure.unit})",
-            f"{'30' if week else '7'}-day mean ({measure.unit})",
-        ],
-        axis="columns",
-    )
-    if rows.empty:
-        return Panel(measure.name, measure.title, "", None, rows, words.nothing(gold, view, measure.within, column))
-    said = _said(gold, view, measure)
-    return Panel(measure.name, measure.title, said, _chart(told, view, measure, said), rows, day=not week)
+def respiration(gold: Gold, view: View) -> Panel:
+    """The mean breaths per minute of every day."""
+    return figures.panel(gold, view, _BREATHS)
 
 
-def _said(gold: Gold, view: View, measure: _Measure) -> str:
-    column = measure.column
-    wanted = {
-        "mean": f"avg({column})",
-        "n": f"count({column})",
-        "lowest": f"min({column})",
-        "highest": f"max({column})",
-        "latest": f"arg_max({column}, date) FILTER (WHERE {column} IS NOT NULL)",
-        "latest_on": f"max(date) FILTER (WHERE {column} IS NOT NULL)",
-    }
-    now, earlier = days.summary(gold, view, wanted), days.summary(gold, view, wanted, before=True)
-    n = int(now["n"])
-
-    def figure(value: float) -> str:
-        return f"{words.figure(value, 1)} {measure.unit}"
-
-    latest = f"Latest {figure(now['latest'])} on {words.on(now['latest_on'])}"
-    if n == 1:
-        return f"{latest}, the only day with one in this range."
-    said = f"{latest}; average {figure(now['mean'])} on {words.of(n, view.days)}"
-    if view.preset != "all" and min(n, earlier["n"]) >= days.LEAST_TO_COMPARE:
-        said += f", {words.changed(now['mean'], earlier['mean'], view.days, digits=1)}"
-    return f"{said}; between {words.figure(now['lowest'], 1)} and {figure(now['highest'])}."
-
-
-def _chart(told: pd.DataFrame, view: View, measure: _Measure, said: str) -> Any:
-    import altair as alt
-
-    week = days.step_of(view) == "week"
-    data = _worded(told, measure, week)
-    lane = base.Lane(_TOP, _HEIGHT, *base.span(told["value"], told["trend"], step=measure.step))
-    chart = alt.Chart(data).encode(x=base.x(view.first, view.last))
-    points = chart.mark_point(
-        filled=True, shape=measure.shape, size=45 if len(data) <= 120 else 16, color=measure.color, opacity=0.8
-    )
-    return base.finished(
-        [
-            base.heading(lane, f"{measure.title}, {measure.unit}"),
-            base.reading(data, lane, "spoken"),
-            points.encode(y=lane.y("value:Q", axis=True, form=",.1~f")),
-            marks.trend(chart, lane, "trend", theme.ORANGE),
-            legend(
-                [
-                    (
-                        "Mean of the week" if week else "Last of the day" if measure is _WEIGHT else "Mean of the day",
-                        measure.color,
-                        measure.shape,
-                    ),
-                    ("30-day mean" if week else "7-day mean", theme.ORANGE, LINE),
-                ]
-            ),
-            *base.crosshair(data, view.first, view.last, _TOP + _HEIGHT, _tooltip(measure, week), days=not week),
-        ],
-        _TOP + _HEIGHT,
-        said,
-    )
-
-
-def _worded(told: pd.DataFrame, measure: _Measure, week: bool) -> pd.DataFrame:
-    def said(row: Any) -> str:
-        day = ("Week from " if week else "") + words.on(row.date)
-        return f"{day}: {words.figure(row.value, 1)} {measure.unit}" if row.n else f"{day}: no {measure.within}"
-
-    return (
-        told[["value", "trend"]]
-        .round(2)
-        .assign(
-            date=base.iso(told["date"]),
-            called=[words.on(day) for day in told["date"]],
-            spoken=[said(row) for row in told.itertuples()],
-            value_said=words.column(told["value"], 1),
-            trend_said=words.column(told["trend"], 1),
-        )
-    )
-
-
-def _tooltip(measure: _Measure, week: bool) -> list[Any]:
-    import altair as alt
-
-    return [
-        alt.Tooltip("called:N", title="Week from" if week else "Day"),
-        alt.Tooltip("value_said:N", title=f"{measure.title} ({measure.unit})"),
-        alt.Tooltip("trend_said:N", title="30-day mean" if week else "7-day mean"),
-    ]
+def temperature(gold: Gold, view: View) -> Panel:
+    """The mean body temperature of every day, °C."""
+    return figures.panel(gold, view, _TEMPERATURE)

@@ -5,10 +5,12 @@ A day without a value is a row of nulls, so that a chart shows a gap as a gap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
+
+from serving.charts.metrics import TOLD_BY_FEW
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +40,12 @@ def clipped(gold: Gold, view: View) -> View:
     ends = first_row(gold, "SELECT first_date, last_date FROM meta")
     first, last = max(view.first, ends["first_date"].date()), min(view.last, ends["last_date"].date())
     return replace(view, first=first, last=last) if first <= last else view
+
+
+def told(gold: Gold, columns: Iterable[str]) -> list[str]:
+    """These columns of the daily table without those of `TOLD_BY_FEW` that no day has."""
+    counts = first_row(gold, f"SELECT {', '.join(f'count({name}) AS {name}' for name in TOLD_BY_FEW)} FROM daily")
+    return [name for name in columns if counts.get(name, 1)]
 
 
 def daily(view: View) -> tuple[str, dict[str, object]]:

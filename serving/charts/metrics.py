@@ -50,6 +50,9 @@ METRICS: Mapping[str, Named] = {
 }
 """Column → its name. Durations are stored in minutes and shown in hours, distances in metres and shown in kilometres."""
 
+TOLD_BY_FEW = ("hrv_sdnn", "hrv_rmssd", "respiration_avg", "body_temperature", "body_fat", "basal_energy")
+"""Columns that few devices tell: where none does, what would show them stays away."""
+
 _SCALE = {"total_duration": 60.0, "distance": 1000.0}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from serving.charts import base, days, reasons, theme, words
-from serving.charts.metrics import METRICS
+from serving.charts.metrics import METRICS, TOLD_BY_FEW
 from serving.charts.panel import Panel
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from serving.gold import Gold
     from serving.view import View
 
-_COVERED = ("systolic", "diastolic", "pulse", "avg_hr", "resting_hr", "total_duration", "steps", "weight", "spo2_avg")
+_COVERED = (
+    *("systolic", "diastolic", "pulse", "avg_hr", "resting_hr", "total_duration", "steps", "weight", "spo2_avg"),
+    *TOLD_BY_FEW,
+)
 _TOLD = {"systolic": "blood pressure", "avg_hr": "heart rate", "total_duration": "sleep", "steps": "steps"}
 """Metrics whose share stands in the sentence: what the daily table expects of every day."""
 _STAGES = {
@@ -41,14 +44,15 @@ def coverage(gold: Gold, view: View) -> Panel:
 
 def _shares(gold: Gold, view: View, unit: str) -> pd.DataFrame:
     table, parameters = days.daily(view)
-    values = ", ".join(f"{metric}::DOUBLE AS {metric}" for metric in _COVERED)
+    covered = days.told(gold, _COVERED)
+    values = ", ".join(f"{metric}::DOUBLE AS {metric}" for metric in covered)
     shares = gold.table(
         f"""
         WITH calendar AS (
             SELECT unnest(generate_series(greatest($first, first_date)::TIMESTAMP, least($last, last_date), INTERVAL 1 DAY))::DATE AS day
             FROM meta
         ), told AS (
-            UNPIVOT (SELECT date, {values} FROM {table}) ON {", ".join(_COVERED)} INTO NAME metric VALUE value
+            UNPIVOT (SELECT date, {values} FROM {table}) ON {", ".join(covered)} INTO NAME metric VALUE value
         )
         SELECT strftime(greatest(date_trunc('{unit}', day), $first::DATE), '%Y-%m-%d') AS period, wanted.metric,
                count(*) AS days, count(value) AS with_data
@@ -56,7 +60,7 @@ def _shares(gold: Gold, view: View, unit: str) -> pd.DataFrame:
         LEFT JOIN told ON told.date = day AND told.metric = wanted.metric
         GROUP BY ALL ORDER BY period
         """,
-        {**parameters, "first": view.first, "last": view.last, "metrics": list(_COVERED)},
+        {**parameters, "first": view.first, "last": view.last, "metrics": covered},
     )
     shares["words"] = [METRICS[metric].words for metric in shares["metric"]]
     shares["percent"] = [_percent(n, of) for n, of in zip(shares["with_data"], shares["days"], strict=True)]

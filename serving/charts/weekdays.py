@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from serving.charts import days, theme, words
 from serving.charts.metrics import METRICS as NAMED
-from serving.charts.metrics import Named, named, scale
+from serving.charts.metrics import TOLD_BY_FEW, Named, named, scale
 from serving.charts.panel import Panel
 from serving.charts.student import half_width
 
@@ -30,6 +30,7 @@ METRICS: Mapping[str, str] = {
         "steps",
         "weight",
         "spo2_avg",
+        *TOLD_BY_FEW,
     )
 }
 """Metric → its words, in the order of a menu."""
@@ -37,6 +38,11 @@ METRICS: Mapping[str, str] = {
 LEAST = 3
 """Values a weekday needs to be compared and to have an interval."""
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def menu(gold: Gold) -> list[str]:
+    """Those of `METRICS` that there is something to choose for."""
+    return days.told(gold, METRICS)
 
 
 def panel(gold: Gold, view: View, metric: str = "systolic") -> Panel:

@@ -18,8 +18,8 @@ Readings = Sequence[Reading]
 _STAGES = ("sleep_deep", "sleep_light", "sleep_rem")
 _BEST = {"systolic_min": min, "diastolic_min": min, "min_hr": min, "systolic_max": max, "diastolic_max": max, "max_hr": max}
 """Columns that are one reading of many."""
-_MEANS = ("systolic", "diastolic", "pulse", "spo2_avg")
-_FIRST = ("resting_hr", "weight", "sleep_score")
+_MEANS = ("systolic", "diastolic", "pulse", "spo2_avg", "hrv_sdnn", "hrv_rmssd", "respiration_avg", "body_temperature")
+_FIRST = ("resting_hr", "weight", "body_fat", "sleep_score")
 _SUMS = ("sleep_deep_duration", "sleep_light_duration", "sleep_rem_duration", "sleep_awake_duration")
 
 
@@ -119,7 +119,7 @@ _RULES: Mapping[str, Callable[[Readings], tuple[Readings, float | None]]] = {
     "bp_readings": _count,
     "hr_samples": _count,
     "avg_hr": _samples,
-    **dict.fromkeys(("steps", "distance", "active_energy"), _total),
+    **dict.fromkeys(("steps", "distance", "active_energy", "basal_energy"), _total),
     **dict.fromkeys(_FIRST, _first),
     **dict.fromkeys(_SUMS, _sum),
 }

@@ -29,7 +29,9 @@ def _week(gold: Gold, view: View, tools: Tools) -> None:
     tools.still_open()
     with st.container(border=True):
         words = weekdays.METRICS
-        metric = st.selectbox("Day of the week: what of", list(words), format_func=words.__getitem__, key="relations-week")
+        metric = st.selectbox(
+            "Day of the week: what of", weekdays.menu(gold), format_func=words.__getitem__, key="relations-week"
+        )
         show.content(weekdays.panel(gold, view, metric), tools)
 
 

@@ -1,7 +1,7 @@
 -- Weeks (from Monday) and months. Every one between the first and the last day has a row, also without any data, so that a gap
 -- is seen. Blood pressure: mean, sample standard deviation, extremes of the readings that count (not of days), mmHg; the category
 -- is that of the mean by the person's scheme. Everything else is the mean of the days' values: sleep in minutes per night with
--- sleep, steps, metres and kcal per day with a value, kg, percent; min_hr and max_hr are the extremes, steps_total is the sum.
+-- sleep, steps, metres and kcal per day with a value, kg, percent, ms, °C; min_hr and max_hr are the extremes, steps_total is the sum.
 CREATE TEMP MACRO periods(grain) AS TABLE
 WITH calendar AS (
     SELECT CAST(date_trunc(grain, date) AS DATE) AS period, count(*) AS days FROM days GROUP BY period
@@ -42,7 +42,13 @@ lived AS (
         avg(distance) AS distance,
         avg(active_energy) AS active_energy,
         avg(weight) AS weight,
-        avg(spo2_avg) AS spo2_avg
+        avg(spo2_avg) AS spo2_avg,
+        avg(hrv_sdnn) AS hrv_sdnn,
+        avg(hrv_rmssd) AS hrv_rmssd,
+        avg(respiration_avg) AS respiration_avg,
+        avg(body_temperature) AS body_temperature,
+        avg(body_fat) AS body_fat,
+        avg(basal_energy) AS basal_energy
     FROM daily
     GROUP BY period
 )
@@ -51,7 +57,8 @@ SELECT
     coalesce(bp_readings, 0) AS bp_readings, systolic, diastolic, pulse, systolic_sd, diastolic_sd, systolic_min, systolic_max,
     diastolic_min, diastolic_max, bp_category((SELECT bp_scheme FROM meta), systolic, diastolic) AS bp_category, avg_hr, min_hr,
     max_hr, resting_hr, total_duration, sleep_deep_duration, sleep_light_duration, sleep_rem_duration, sleep_awake_duration,
-    sleep_efficiency, steps, steps_total, distance, active_energy, weight, spo2_avg
+    sleep_efficiency, steps, steps_total, distance, active_energy, weight, spo2_avg, hrv_sdnn, hrv_rmssd, respiration_avg,
+    body_temperature, body_fat, basal_energy
 FROM calendar
 LEFT JOIN measured USING (period)
 LEFT JOIN lived USING (period)
