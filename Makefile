@@ -44,6 +44,7 @@ secrets: $(VENV)/.dev  ## write down in .secrets.baseline what looks like a secr
 bench: $(VENV)/.dev  ## measure: nothing to do, rows through the pipeline, the engine, bronze (docs/benchmarks.md)
 	$(BIN)/python bench/noop.py $(ARGS)
 	$(BIN)/python bench/pipeline.py $(ARGS)
+	$(BIN)/python bench/sources.py $(ARGS)
 	$(BIN)/python bench/engine.py $(ARGS)
 	$(BIN)/python bench/bronze.py $(ARGS)
 	$(BIN)/python bench/bronze_faults.py $(ARGS)

@@ -23,6 +23,7 @@ PINS = {
     "dagster": ("dagster==1.13.28",),
     "ninja": ("ninja==1.13.2",),
     "dlt": ("dlt[postgres]==1.31.0",),
+    "healthkit-to-sqlite": ("healthkit-to-sqlite==1.0.1", "sqlite-utils==3.39.1"),
     "pandas": ("pandas==3.1.1", "sqlalchemy==2.1.9", "psycopg[binary]==3.3.9"),
 }
 """Distributions and versions, by peer. GNU make is the system's. Prefect 3.8.8 does not import with later releases of fastapi."""
