@@ -14,6 +14,7 @@ from pipeline.listing import below
 from pipeline.nodes import nodes
 from scripts.answer import Answer
 from scripts.project import Project
+from scripts.words import counted
 
 _MOST_LINES = 40
 
@@ -65,9 +66,9 @@ def _file(name: str, path: str) -> File:
 def _lines(told: dict[str, Any]) -> Iterator[str]:
     refused = sum("refused" in file for file in told["files"])
     records = sum(file["records"] for file in told["files"])
-    yield f"{SOURCES[told['source']].title}: {len(told['files'])} files, {records:,} records" + (
-        f", {refused} files refused" if refused else ""
-    )
+    head = [counted(len(told["files"]), "file"), counted(records, "record")]
+    head += [f"{counted(refused, 'file')} refused"] if refused else []
+    yield f"{SOURCES[told['source']].title}: {', '.join(head)}"
     yield from _block("Tables", [_table(row) for row in told["tables"]])
     yield from _block("Not read", [f"{row['name']}  {row['count']:,} × {row['what']}" for row in told["not_read"]])
     yield from _block("No data", [f"{what}  {count:,}" for what, count in told["layout"].items()])
@@ -92,4 +93,4 @@ def _table(row: dict[str, Any]) -> str:
 
 def _change(row: dict[str, Any]) -> str:
     of = f" of {row['table']}" if row["table"] else ""
-    return f"{row['change']}: {row['field']}{of}  {row['count']:,} records, first at {row['example']}"
+    return f"{row['change']}: {row['field']}{of}  {counted(row['count'], 'record')}, first at {row['example']}"

@@ -49,6 +49,9 @@ class Made:
     def previous(self, role: str) -> dict[str, File]:  # noqa: ARG002
         return {}
 
+    def before(self, role: str) -> File | None:  # noqa: ARG002
+        return None
+
     def keep(self, role: str, member: str) -> None:
         raise KeyError(f"{role}/{member}")
 

@@ -49,7 +49,7 @@ def text(run: Run, project: Project, stays: bool = True) -> str:
     """
     lines = [_headline(run, project), *_failures(run.outcomes)]
     if any(o.action in {"ran", "restored"} for o in run.outcomes):
-        lines += ["", *_stages(run.outcomes), *_refused(run.outcomes, project), *_findings(run.outcomes)]
+        lines += ["", *_stages(run.outcomes), *_months(run.outcomes), *_refused(run.outcomes, project), *_findings(run.outcomes)]
         lines += _unusual(run, project)
     lines += [*_warnings(run.outcomes), *_misses(run.outcomes)]
     lines += [f"  ! {_stray(name)}" for name in project.strays]
@@ -88,6 +88,13 @@ def _stages(outcomes: list[Outcome]) -> list[str]:
         rows = sum(o.rows or 0 for o in mine)
         lines.append(f"  {stage:<15}{ran:>5}{skipped:>9}{rows:>12,}{sum(o.seconds for o in mine):>10.2f}")
     return lines
+
+
+def _months(outcomes: Iterable[Outcome]) -> list[str]:
+    """What was not made again within the nodes that ran."""
+    told = [o.report["months"] for o in outcomes if o.action == "ran" and o.report.get("months", {}).get("kept")]
+    made, kept = (sum(months[what] for months in told) for what in ("made", "kept"))
+    return [f"  Readings of {counted(made, 'month')} were made anew, those of {kept:,} taken over as they were."] if told else []
 
 
 def _refused(outcomes: Iterable[Outcome], project: Project) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from scripts.project import Project, open_project
+from tests import made_once
 
 REPO = Path(__file__).resolve().parent.parent
 SHEET = "Date,Time,SYS,DIA,Pulse\n2025-03-01,07:30,128,82,61\n2025-03-01,20:15,124,80,64\n2025-03-02,07:40,119/,,60\n"
@@ -71,5 +72,7 @@ class Cli:
 
 
 def _run(arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    if not arguments or arguments[0] == "--until-stage":
+        made_once.answers(Path(env["DATA_DIR"]))
     command = [sys.executable, "main.py", *arguments]
     return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)

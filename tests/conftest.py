@@ -6,25 +6,38 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests import made_once
+from tests import installed_once, made_once
 
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
 
 LONGEST = (
-    "test_dashboard_access_private.py",
-    "test_bronze_upgrade.py",
+    "test_erase.py",
     "test_docs_commands.py",
+    "test_gold_from_bronze.py",
+    "test_dashboard_access_private.py",
+    "test_gold_build.py",
+    "test_export.py",
+    "test_stateless.py",
+    "test_bronze_upgrade.py",
     "test_browser.py",
-    "test_browser_privacy.py",
-    "test_dashboard_access_public.py",
-    "test_dashboard_access_oidc.py",
-    "test_alerts_channels.py",
-    "test_standing.py",
-    "test_api.py",
-    "test_embedded_postgres.py",
     "test_soundness.py",
+    "test_state_proofs.py",
+    "test_mutations.py",
+    "test_alerts_channels.py",
+    "test_executors.py",
+    "test_mutations_more.py",
+    "test_backup.py",
+    "test_api.py",
+    "test_dashboard_access_public.py",
     "test_faults.py",
+    "test_dlq.py",
+    "test_bronze_keeping.py",
+    "test_state_sync.py",
+    "test_dashboard_access_oidc.py",
+    "test_browser_privacy.py",
+    "test_standing.py",
+    "test_explain.py",
 )
 """They begin first, so that none of the processes is left alone with one of them at the end."""
 
@@ -35,6 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    installed_once.remember()
     if not hasattr(config, "workerinput"):
         made_once.begin()
 

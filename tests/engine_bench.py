@@ -13,6 +13,8 @@ REPO = Path(__file__).resolve().parent.parent
 _DRIVER = """
 import json, sys
 sys.path[:0] = [{repo!r}, {root!r}, *{extra!r}]
+from tests import installed_once
+installed_once.remember()
 from pipeline import Node, Pipeline, Selection
 from config.errors import PDPError
 def plain(found):

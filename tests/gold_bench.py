@@ -23,7 +23,10 @@ LAST = date(2025, 12, 31)
 """The last day of the invented data."""
 GAP = (date(2025, 11, 10), date(2025, 11, 21))
 """Not a single value from the first to the last of these days."""
-METRICS = "systolic, diastolic, pulse, avg_hr, resting_hr, total_duration, sleep_efficiency, steps, weight, spo2_avg"
+METRICS = (
+    "systolic, diastolic, pulse, avg_hr, resting_hr, total_duration, sleep_efficiency, steps, weight, spo2_avg, hrv_sdnn, hrv_rmssd, "
+    "respiration_avg, body_temperature, body_fat, basal_energy"
+)
 _GRADES = {
     "aha_2017": [
         ("normal", 0, 0),
@@ -180,8 +183,10 @@ def _daily(random: Any, days: list[date], event: date) -> pd.DataFrame:
             "weight": 78 + np.cumsum(random.normal(0, 0.04, n)),
         }
     )
+    told = {"hrv_sdnn": 122 - hr, "hrv_rmssd": 110 - hr, "respiration_avg": hr / 5, "body_temperature": 35.5 + hr / 72}
+    frame = frame.assign(**told, body_fat=frame["weight"] / 4, basal_energy=frame["weight"] * 22)
     frame.loc[~worn, frame.columns[1:]] = np.nan
-    frame.loc[[day.weekday() != 0 for day in days], "weight"] = np.nan
+    frame.loc[[day.weekday() != 0 for day in days], ["weight", "body_fat"]] = np.nan
     return frame
 
 

@@ -37,7 +37,9 @@ SELECT date_trunc(unit, date)::DATE AS period, count(*) AS days, count(*) AS day
     avg(sleep_deep_duration) AS sleep_deep_duration, avg(sleep_light_duration) AS sleep_light_duration,
     avg(sleep_rem_duration) AS sleep_rem_duration, avg(sleep_awake_duration) AS sleep_awake_duration,
     avg(sleep_efficiency) AS sleep_efficiency, avg(steps) AS steps, sum(steps) AS steps_total, sum(distance) AS distance,
-    sum(active_energy) AS active_energy, avg(weight) AS weight, avg(spo2_avg) AS spo2_avg
+    sum(active_energy) AS active_energy, avg(weight) AS weight, avg(spo2_avg) AS spo2_avg, avg(hrv_sdnn) AS hrv_sdnn,
+    avg(hrv_rmssd) AS hrv_rmssd, avg(respiration_avg) AS respiration_avg, avg(body_temperature) AS body_temperature,
+    avg(body_fat) AS body_fat, avg(basal_energy) AS basal_energy
 FROM daily GROUP BY period;
 CREATE TABLE weekly AS SELECT period AS week, * EXCLUDE (period) FROM periods('week') ORDER BY week;
 CREATE TABLE monthly AS SELECT period AS month, * EXCLUDE (period) FROM periods('month') ORDER BY month;

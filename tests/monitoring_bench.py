@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from serving.metrics.facts import Facts
 from serving.metrics.registry_facts import Attempts, History, LastRun, Step
 from serving.metrics.storage import Storage
-from tests.made_once import cluster
+from tests.made_once import answers, cluster
 
 REPO = Path(__file__).resolve().parent.parent
 NOW = 1_800_000_000.0
@@ -53,6 +53,8 @@ class Cli:
             (folder / name).write_text(text + extra.get(source, ""))
 
     def __call__(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        if not arguments:
+            answers(self.data)
         return subprocess.run(
             [sys.executable, "main.py", *arguments],
             cwd=REPO,

@@ -27,6 +27,7 @@ from serving.charts import (
     reasons,
     sleep,
     student,
+    variability,
     weekdays,
     words,
 )
@@ -51,6 +52,14 @@ PANELS: dict[str, Callable[[Gold, View], Panel]] = {
     "rejections": quality.rejections,
     "freshness": quality.freshness,
 }
+TOLD_BY_FEW: dict[str, tuple[Callable[[Gold, View], Panel], str]] = {
+    "hrv_sdnn": (variability.sdnn, "heart rate variability as SDNN"),
+    "hrv_rmssd": (variability.rmssd, "heart rate variability as RMSSD"),
+    "body_fat": (body.fat, "body fat"),
+    "respiration_avg": (body.respiration, "respiration"),
+    "body_temperature": (body.temperature, "body temperature"),
+}
+"""Column → its panel and its words in a sentence; on the pages where a source tells it, so not in the shipped example."""
 OF_THE_RANGE = ("heart", "sleep", "bed_times", "activity", "weight", "oxygen", "coverage")
 """Panels that say when the range has nothing; the others look at all data, or say it in their own words."""
 
@@ -367,6 +376,54 @@ def test_weight_is_the_latest_with_its_day_and_the_span(changed: Callable[..., G
     )
     day = gold.table("SELECT date FROM daily WHERE weight IS NOT NULL")["date"].iloc[0]
     assert body.weight(gold, last_days(30)).said == f"Latest 80.3 kg on {words.on(day)}, the only day with one in this range."
+
+
+# --- what few devices tell ---
+
+
+@pytest.mark.parametrize("column", TOLD_BY_FEW)
+def test_what_few_devices_tell_is_drawn_said_and_listed_like_a_weight(column: str, year: Gold) -> None:
+    make, within = TOLD_BY_FEW[column]
+    panel = make(year, last_days(90))
+    values = between(year, column, LAST - timedelta(days=89), LAST)
+    told = drawn(panel, "value", "value_said", "trend_said")
+    assert list(told["value"].dropna()) == pytest.approx(list(values.round(2)), abs=0.011)
+    assert spec(panel)["description"] == panel.said
+    assert panel.said.startswith("Latest ")
+    assert f"on {len(values)} of 90 days" in panel.said
+    assert len(panel.rows) == len(values)
+    assert panel.day
+    none = make(year, View(*GAP, "custom"))
+    assert none.chart is None
+    assert none.empty.startswith(f"No {within} between 10 and 21 November 2025; the last reading before is of ")
+
+
+def test_variability_is_said_in_whole_milliseconds_each_measure_by_itself(changed: Callable[..., Gold]) -> None:
+    gold = changed(
+        "UPDATE daily SET hrv_sdnn = NULL, hrv_rmssd = NULL",
+        "INSERT INTO daily (date, hrv_sdnn, hrv_rmssd) SELECT DATE '2026-01-01', 48.5, 31.2",
+        "UPDATE meta SET last_date = DATE '2026-01-01'",
+    )
+    view = View(date(2025, 12, 26), date(2026, 1, 1), "7")
+    assert variability.sdnn(gold, view).said == "Latest 49 ms on 1 January 2026, the only day with one in this range."
+    assert variability.rmssd(gold, view).said == "Latest 31 ms on 1 January 2026, the only day with one in this range."
+
+
+def test_what_no_source_tells_has_no_panel_no_choice_and_no_row(changed: Callable[..., Gold], year: Gold) -> None:
+    columns = [*TOLD_BY_FEW, "basal_energy"]
+    nobody = changed(f"UPDATE daily SET {', '.join(f'{name} = NULL' for name in columns)}")
+    assert days.told(year, ["steps", *columns]) == ["steps", *columns]
+    assert days.told(nobody, ["steps", *columns]) == ["steps"]
+    assert [name for name in weekdays.menu(year) if name not in weekdays.menu(nobody)] == [
+        *("hrv_sdnn", "hrv_rmssd", "respiration_avg", "body_temperature", "body_fat", "basal_energy"),
+    ]
+    listed = [set(quality.coverage(gold, last_days(90)).rows["Metric"]) for gold in (year, nobody)]
+    assert {"Body fat", "Resting energy", "Respiration"} <= listed[0] - listed[1]
+    energy = "Resting energy a day (kcal)"
+    assert activity.panel(year, last_days(30)).rows[energy].notna().any()
+    bare = activity.panel(nobody, last_days(30))
+    assert energy not in bare.rows
+    assert "Resting energy" not in str(spec(bare))
 
 
 # --- relations ---

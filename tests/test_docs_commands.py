@@ -30,8 +30,9 @@ FIRST = {"diff": [("--until-stage merge", {"TIMEZONE": "UTC"}), ("--until-stage 
 """What a document says has to be there before."""
 READS = (
     "trace|explain|plan|status|lineage|graph|runs|history|report|query|verify|source|dlq list|alerts|doctor|audit|help|state show"
+    "|bronze reconcile|gold --from-bronze|export"
 )
-"""What changes nothing is typed once, however many documents name it in the same words."""
+"""What changes nothing, or makes a file of its own, is typed once, however many documents name it in the same words."""
 INBOX = {"dead_letters": {f"bp_csv/cuff{n}.csv": CUFF + b"\n" * n for n in range(3)}}
 """What a document is about, where that is not in the season."""
 MORE = {"connect": every_vendor.drop}

@@ -288,6 +288,49 @@ def test_quarter_hours_of_steps_are_intervals(bench: VendorBench) -> None:
     assert [(r["value"], r["scope"], (r["end"] - r["start"]).total_seconds()) for r in read.readings] == [(250, "interval", 900)]
 
 
+def test_a_days_answers_of_garmin_connect_are_read_under_any_name(bench: VendorBench) -> None:
+    """As python-garminconnect gives them; each function's answer saved as it is."""
+    night, noon, day = 1_740_866_400_000, 1_740_916_800_000, {"userProfilePK": 7, "calendarDate": "2025-03-02"}
+    sleep = {"sleepStartTimestampGMT": night, "sleepEndTimestampGMT": night + 25_200_000, "sleepTimeSeconds": 24_000}
+    sleep |= {"sleepStartTimestampLocal": night + 3_600_000, "sleepEndTimestampLocal": night + 28_800_000}
+    measured = {"systolic": 121, "diastolic": 79, "pulse": 60, "measurementTimestampGMT": "2025-03-02T06:30:00.0"}
+    answers = {
+        "get_stats": day | {"totalKilocalories": 2100.0, "totalSteps": 8000, "restingHeartRate": 52},
+        "get_heart_rates": day | {"restingHeartRate": 52, "heartRateValues": [[noon, 61], [noon + 120_000, None]]},
+        "get_sleep_data": {"dailySleepDTO": day | sleep, "restlessMomentsCount": 12},
+        "get_rhr_day": {
+            "allMetrics": {"metricsMap": {"WELLNESS_RESTING_HEART_RATE": [{"value": 52.0, "calendarDate": "2025-03-02"}]}}
+        },
+        "get_daily_steps": [{"calendarDate": "2025-03-02", "totalSteps": 8000, "totalDistance": 6100, "stepGoal": 9000}],
+        "get_spo2_data": day
+        | {"averageSpO2": 95.0, "lowestSpO2": 88, "spO2HourlyAverages": [[night, 96], [night + 3_600_000, None]]},
+        "get_respiration_data": day | {"respirationValuesArray": [[night, 14.0]]},
+        "get_hrv_data": {"hrvSummary": {"calendarDate": "2025-03-02", "lastNightAvg": 41}, "hrvReadings": []},
+        "get_blood_pressure": {"from": "2025-03-01", "measurementSummaries": [{"measurements": [measured]}]},
+        "get_body_composition": {
+            "dateWeightList": [{"samplePk": 1, "date": noon, "calendarDate": "2025-03-02", "weight": 80_100.0}]
+        },
+    }
+    read = bench.read({f"{name}.json": answer for name, answer in answers.items()})
+    told = {metric: read.values(metric) for metric in sorted({r["metric"] for r in read.readings})}
+    assert told == {
+        "diastolic": [79],
+        "distance": [6100],
+        "heart_rate": [61],
+        "hrv_rmssd": [41],
+        "pulse": [60],
+        "respiratory_rate": [14],
+        "resting_heart_rate": [52],
+        "sleep_duration": [400],
+        "spo2": [96, 95],
+        "steps": [8000],
+        "systolic": [121],
+        "weight": [80.1],
+    }
+    assert not read.dead_letters
+    assert set(read.days("steps")) | set(read.days("sleep_duration")) == {"2025-03-02"}
+
+
 def test_another_accounts_days_are_refused(bench: VendorBench) -> None:
     days = [summary("2025-03-02"), summary("2025-03-03"), summary("2025-03-04", userProfilePK=7654321)]
     read = bench.read({"UDSFile_1.json": days})

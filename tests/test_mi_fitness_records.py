@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from config.epoch import epoch_micros
 from config.stage import File, Report
+from ingestion.mi_fitness import encodings
 from ingestion.mi_fitness.records import records
 from ingestion.mi_fitness.values import BadValueError, parse_value
 from tests.mi_fitness_exports import (
@@ -130,6 +133,17 @@ def test_a_gbk_copy_is_read_and_says_its_chinese(tmp_path: Path) -> None:
     (record,), letters, _ = read(tmp_path, put(tmp_path / "x.csv", text.encode("gbk")))
     assert record["raw"]["Name"] == "小米手环"
     assert letters == []
+
+
+def test_a_line_without_an_end_is_not_held_to_know_its_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encodings, "_CHUNK", 10_000)
+    file = io.BytesIO(b"\xff\x81" * 1_000_000)
+    tracemalloc.start()
+    try:
+        assert encodings.table_encoding(file) == "utf-8-sig"
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_one_latin1_row_among_utf8_rows_is_one_dead_letter(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -25,6 +26,7 @@ from serving.pages.tools import Tools
 from serving.pages.words import plain
 from serving.spreadsheet import csv_bytes
 from serving.view import View
+from tests.gold_bench import changed_year
 
 YEAR = View(date(2025, 10, 3), date(2025, 12, 31))
 NOTHING = View(date(2031, 1, 1), date(2031, 1, 7), "custom")
@@ -80,6 +82,24 @@ def test_a_page_shows_itself_with_one_heading_and_without_an_error(page: Entry, 
     assert not app.error
     assert len(app.title) == 1
     assert not app.warning
+
+
+@pytest.mark.parametrize(
+    ("url_path", "always", "where_told"),
+    [
+        ("heart", ["Heart rate"], ["Heart rate variability (SDNN)", "Heart rate variability (RMSSD)"]),
+        ("activity", ["Steps", "Weight", "Oxygen saturation (SpO₂)"], ["Body fat", "Respiration", "Body temperature"]),
+    ],
+)
+def test_what_few_devices_tell_stands_on_its_page_where_one_does(
+    url_path: str, always: list[str], where_told: list[str], gold: Gold, tmp_path: Path
+) -> None:
+    assert [h.value for h in shown(entry(url_path).page, gold, YEAR, tools(gold)).header] == list(map(plain, always))
+    with changed_year(tmp_path / "gold.duckdb") as told:
+        app = shown(entry(url_path).page, told, YEAR, tools(told))
+    assert not app.exception
+    assert sorted(h.value for h in app.header) == sorted(map(plain, (*always, *where_told)))
+    assert len(app.expander) == len(app.header)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[e.title for e in PAGES])

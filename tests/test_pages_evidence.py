@@ -131,6 +131,27 @@ def test_an_empty_cell_tells_the_nearest_days_with_a_value(gold: Gold) -> None:
     assert told["near"][0] < "2025-10-02" < told["near"][1]
 
 
+@pytest.mark.parametrize(
+    ("column", "metric", "gives"),
+    [
+        ("hrv_sdnn", "hrv_sdnn", 45),
+        ("hrv_rmssd", "hrv_rmssd", 45),
+        ("respiration_avg", "respiratory_rate", 45),
+        ("body_temperature", "body_temperature", 45),
+        ("body_fat", "body_fat", 50),
+        ("basal_energy", "basal_energy", 40),
+    ],
+)
+def test_what_few_devices_tell_is_given_by_its_readings(column: str, metric: str, gives: float) -> None:
+    def told(value: float, scope: str, fate: str = "accepted") -> dict[str, Any]:
+        return {"metric": metric, "value": value, "scope": scope, "fate": fate, "part": None}
+
+    of_day = "day" if column == "basal_energy" else "instant"
+    used, number = made(column, [told(50, "instant"), told(40, of_day), told(9, "instant", "unused:superseded_by_later")])
+    assert number == gives
+    assert [r["value"] for r in used] == ([50, 40] if gives == 45 else [gives])
+
+
 def test_a_number_that_its_readings_do_not_give_is_not_called_reproduced(gold: Gold) -> None:
     class Changed(Gold):
         def __init__(self) -> None:

@@ -20,6 +20,8 @@ from tests.test_mutations import MUST_RERUN, MUST_STAY
 SCRIPT = """
 import json, os, sys, time
 sys.path.insert(0, {repo!r})
+from tests import installed_once
+installed_once.remember()
 import pipeline.orchestrator, pipeline.commit, pipeline.recovery, pipeline.planner, pipeline.execution.worker
 from pipeline import Node, Pipeline, Selection
 def work(spec):

@@ -66,6 +66,12 @@ def test_what_was_refused_in_an_earlier_run_is_not_told_again(project: Project) 
     assert "Refused" not in told
 
 
+def test_months_that_were_taken_over_are_told(project: Project) -> None:
+    told = said(project, outcome("normalization.fitbit", months={"made": 1, "kept": 59}))
+    assert "Readings of 1 month were made anew, those of 59 taken over as they were." in told
+    assert "taken over" not in said(project, outcome("normalization.fitbit", months={"made": 60, "kept": 0}))
+
+
 def test_findings_tell_how_often(project: Project) -> None:
     found = [
         {"code": "a", "message": "Something.", "count": 1234},

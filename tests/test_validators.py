@@ -355,11 +355,11 @@ _ROWS = st.lists(
         st.sampled_from(["x", "y", None]),
         st.sampled_from(["s", "t"]),
     ),
-    max_size=25,
+    max_size=60,
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=_ROWS, random=st.randoms(use_true_random=False))
 def test_every_reading_has_one_fate_and_order_leaves_no_trace(tmp_path_factory: Any, rows: list[Row], random: Any) -> None:
     folder = tmp_path_factory.mktemp("fates")

@@ -49,8 +49,10 @@ def belongs(name: str, source: str) -> bool:
     return name.startswith((f"raw/{source}/", f"raw/{source}.calls/")) or name in {
         f"records/{source}.parquet",
         f"records/{source}.dead_letters.parquet",
+        f"records/{source}.months.parquet",
         f"processed/normalized/{source}.parquet",
         f"processed/normalized/{source}.rejected.parquet",
+        f"processed/normalized/{source}.months.parquet",
     }
 
 
