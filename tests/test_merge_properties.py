@@ -7,12 +7,14 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.metrics import METRICS
 from config.tables import READINGS
+from processing.aggregators import windows
 from processing.aggregators.daily_metrics import choose, merge
 from processing.readings import load
 from tests.readings_bench import SETTINGS, WARSAW, Row, blood_pressure, by_kind, night, reading, table_rows
@@ -85,15 +87,17 @@ _SCENES = st.one_of(
 
 
 @settings(max_examples=6, deadline=None)  # a merge takes as long for ten scenes as for one
-@given(st.lists(_SCENES, max_size=28), st.randoms(use_true_random=False))
-def test_every_reading_has_one_fate_and_order_leaves_no_trace(
-    tmp_path_factory: Any, scenes: list[list[Row]], random: Any
+@given(st.lists(_SCENES, max_size=28), st.randoms(use_true_random=False), st.integers(1, 30))
+def test_every_reading_has_one_fate_and_neither_order_nor_how_many_are_read_at_once_leaves_a_trace(
+    tmp_path_factory: Any, scenes: list[list[Row]], random: Any, at_once: int
 ) -> None:
     folder = tmp_path_factory.mktemp("merge")
     rows = [row for scene in scenes for row in scene]
-    one, other = Merged(folder / "1", rows), Merged(folder / "2", random.sample(rows, len(rows)))
+    one = Merged(folder / "1", rows)
+    with patch.object(windows, "READINGS_AT_ONCE", at_once):
+        other = Merged(folder / "2", random.sample(rows, len(rows)))
     assert one.report == other.report
-    for role in ("csv", "parquet", "protocol", "choices"):
+    for role in ("csv", "parquet", "protocol", "by_source", "choices"):
         assert (one.folder / role).read_bytes() == (other.folder / role).read_bytes()
     assert one.days == sorted({row["local_date"] for row in rows})
 

@@ -5,7 +5,7 @@ A day has a row when it has any validated reading whose day is known; days are n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -25,9 +25,11 @@ from processing.aggregators.events import marks
 from processing.aggregators.fates import ACCEPTED, CLOCK_RESET, FATES
 from processing.aggregators.home_protocol import PROTOCOL, protocol_weeks
 from processing.aggregators.spreadsheet import write_csv
+from processing.aggregators.windows import windows
 from processing.readings import Array, codes, has_flag, is_word, load, numbers, write
 
 _EPOCH = date(1970, 1, 1)
+_SLICE = 32_768
 
 
 class Chosen(NamedTuple):
@@ -42,27 +44,65 @@ class Chosen(NamedTuple):
 def merge(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
     """The daily table as CSV and Parquet, the day as each source alone tells it, the measuring weeks of the home protocol, and the
     choices behind every cell."""
-    chosen = choose({kind: load(inputs.many(kind), _metrics(kind)) for kind in KINDS}, settings)
-    parts = _parts(chosen, settings)
-    daily, findings = _daily_table(chosen, parts, settings)
-    weeks = protocol_weeks(blood_pressure.measurements(chosen.frames["blood_pressure"]), settings["home_bp_protocol"])
-    rows = {}
+    files = {kind: inputs.many(kind) for kind in KINDS}
+    merged = _Merged()
+    with outputs.open("choices") as sink, TableWriter(sink, CHOICES) as choices:
+        for tables in windows(files, {kind: _metrics(kind) for kind in KINDS}):
+            for part in merged.take(choose(tables, settings), settings):
+                choices.write(part)
+    daily = pa.concat_tables(merged.days)
+    weeks = _weeks(load(files["blood_pressure"], _metrics("blood_pressure")), settings)
+    rows = {"choices": choices.rows}
     with outputs.open("csv") as sink:
         rows["csv"] = write_csv(sink, daily)
     with outputs.open("parquet") as sink:
         rows["parquet"] = write(sink, daily, SCHEMA)
     with outputs.open("protocol") as sink:
         rows["protocol"] = write(sink, weeks, PROTOCOL)
-    with outputs.open("by_source") as sink, TableWriter(sink, BY_SOURCE) as writer:
+    with outputs.open("by_source") as sink:
+        rows["by_source"] = write(sink, merged.by_source(), BY_SOURCE)
+    return {"rows": rows, "balance": merged.balance(), "findings": _events_without_day(settings, daily)}
+
+
+class _Merged:
+    """What the days seen so far come to."""
+
+    def __init__(self) -> None:
+        self.days: list[pa.Table] = []
+        """Rows of the daily table, by day."""
+        self._alone: dict[str, list[pa.Table]] = {}
+        self._came = 0
+        self._fates = dict.fromkeys(FATES, 0)
+
+    def take(self, chosen: Chosen, settings: Mapping[str, Any]) -> Iterator[pa.Table]:
+        """Some more days; gives the choices behind them, a slice at a time."""
+        parts = _parts(chosen, settings)
+        self.days.append(_daily_table(chosen, parts, settings))
         for source in _sources_of(chosen):
             alone = _alone(chosen, source, settings)
-            table, _ = _daily_table(alone, {**parts, **_parts(alone, settings, but=_undivided(chosen, source))}, settings)
-            writer.write(table.add_column(0, BY_SOURCE.field("source"), pa.repeat(source, table.num_rows)))
-        rows["by_source"] = writer.rows
-    balance = _balance(chosen)
-    with outputs.open("choices") as sink:
-        rows["choices"] = write(sink, _choices(chosen), CHOICES)
-    return {"rows": rows, "balance": balance, "findings": findings}
+            table = _daily_table(alone, {**parts, **_parts(alone, settings, but=_undivided(chosen, source))}, settings)
+            self._alone.setdefault(source, []).append(table)
+        self._came += sum(table.num_rows for table in chosen.tables.values())
+        for frame in chosen.frames.values():
+            for fate, count in frame["fate"].value_counts().items():
+                self._fates[str(fate)] += int(count)
+        choices = _choices(chosen)
+        for offset in range(0, choices.num_rows, _SLICE):
+            yield choices.slice(offset, _SLICE)
+
+    def by_source(self) -> pa.Table:
+        """The day as each source alone tells it, by source and day."""
+        told = [
+            table.add_column(0, BY_SOURCE.field("source"), pa.repeat(source, table.num_rows))
+            for source, tables in sorted(self._alone.items())
+            for table in tables
+        ]
+        return pa.concat_tables([BY_SOURCE.empty_table(), *told])
+
+    def balance(self) -> Balance:
+        """One fate per reading."""
+        fates = {fate: n for fate, n in self._fates.items() if n or fate == ACCEPTED}
+        return {"unit": "reading", "came": self._came, "fates": fates}
 
 
 def choose(tables: Mapping[str, pa.Table], settings: Mapping[str, Any], worn: activity.Worn | None = None) -> Chosen:
@@ -121,9 +161,14 @@ def _alone(chosen: Chosen, source: str, settings: Mapping[str, Any]) -> Chosen:
     return again._replace(frames={**again.frames, **kept}, nights=nights)
 
 
-def _daily_table(
-    chosen: Chosen, parts: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]
-) -> tuple[pa.Table, list[Finding]]:
+def _weeks(table: pa.Table, settings: Mapping[str, Any]) -> pa.Table:
+    """The measuring weeks of all blood pressures; a week knows no borders, and there are few of them."""
+    none = table.schema.empty_table()
+    chosen = choose({kind: table if kind == "blood_pressure" else none for kind in KINDS}, settings)
+    return protocol_weeks(blood_pressure.measurements(chosen.frames["blood_pressure"]), settings["home_bp_protocol"])
+
+
+def _daily_table(chosen: Chosen, parts: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> pa.Table:
     frames = chosen.frames
     known = (frame.loc[frame["fate"] != CLOCK_RESET, "day"].unique() for frame in frames.values())
     days = pd.Index(sorted({int(day) for of_kind in known for day in of_kind}), name="day", dtype="int64")
@@ -132,10 +177,10 @@ def _daily_table(
     sources = _sources(frames)
     table["sources"] = [sources.get(day, "") for day in days]
     table["missing_data_flag"] = table[list(EXPECTED)].isna().any(axis=1)
-    labels, findings = _events(settings, days)
-    table["event"] = [labels.get(day) for day in days]
+    labels = _events(settings)
+    table["event"] = ["; ".join(labels[day]) if day in labels else None for day in days]
     arrays = [_array(table[column.name], column.type) for column in COLUMNS]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA), findings
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
 def _array(values: pd.Series[Any], kind: pa.DataType) -> pa.Array:
@@ -162,15 +207,21 @@ def _source_text(by_metric: Mapping[str, set[str]]) -> str:
     return ";".join(f"{group}={'+'.join(sources)}" for group, sources in groups.items() if sources)
 
 
-def _events(settings: Mapping[str, Any], days: pd.Index[int]) -> tuple[dict[int, str], list[Finding]]:
-    """Day → the labels of its events; a finding when an event lies on a day that has no row."""
+def _events(settings: Mapping[str, Any]) -> dict[int, list[str]]:
+    """Day → the labels of its events, each once."""
     labels: dict[int, list[str]] = {}
     for mark in marks(settings):
         labels.setdefault((date.fromisoformat(mark.day) - _EPOCH) // timedelta(days=1), []).append(mark.label)
-    outside = sum(len(at) for day, at in labels.items() if day not in days)
+    return {day: list(dict.fromkeys(at)) for day, at in labels.items()}
+
+
+def _events_without_day(settings: Mapping[str, Any], daily: pa.Table) -> list[Finding]:
+    """A finding when an event lies on a day that has no row."""
+    days = set(daily["date"].cast(pa.int32()).to_pylist())
+    dated = [(date.fromisoformat(mark.day) - _EPOCH) // timedelta(days=1) for mark in marks(settings)]
+    outside = sum(day not in days for day in dated)
     message = "Events lie on days without any reading, so the daily table does not show them."
-    findings: list[Finding] = [{"code": "event_without_day", "message": message, "count": outside}] if outside else []
-    return {day: "; ".join(dict.fromkeys(at)) for day, at in labels.items()}, findings
+    return [{"code": "event_without_day", "message": message, "count": outside}] if outside else []
 
 
 def _choices(chosen: Chosen) -> pa.Table:
@@ -189,15 +240,6 @@ def _choices(chosen: Chosen) -> pa.Table:
 
 def _words(found: Array, words: list[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(found, pa.int32(), mask=found < 0), pa.array(words, pa.string()))
-
-
-def _balance(chosen: Chosen) -> Balance:
-    counts = dict.fromkeys(FATES, 0)
-    for frame in chosen.frames.values():
-        for fate, count in frame["fate"].value_counts().items():
-            counts[str(fate)] += int(count)
-    came = sum(table.num_rows for table in chosen.tables.values())
-    return {"unit": "reading", "came": came, "fates": {fate: n for fate, n in counts.items() if n or fate == ACCEPTED}}
 
 
 def _metrics(kind: str) -> set[str]:
