@@ -52,7 +52,7 @@ def merge(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Repo
                 choices.write(part)
     daily = pa.concat_tables(merged.days)
     weeks = _weeks(load(files["blood_pressure"], _metrics("blood_pressure")), settings)
-    rows = {"choices": choices.rows}
+    rows = {}
     with outputs.open("csv") as sink:
         rows["csv"] = write_csv(sink, daily)
     with outputs.open("parquet") as sink:
@@ -61,6 +61,7 @@ def merge(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Repo
         rows["protocol"] = write(sink, weeks, PROTOCOL)
     with outputs.open("by_source") as sink:
         rows["by_source"] = write(sink, merged.by_source(), BY_SOURCE)
+    rows["choices"] = choices.rows
     return {"rows": rows, "balance": merged.balance(), "findings": _events_without_day(settings, daily)}
 
 
