@@ -18,7 +18,7 @@ from config.errors import SettingsError
 from config.stage import Finding, Inputs, Outputs, Report
 from config.timezones import PersonZones, zone
 from processing.normalizers.building import Normalized, When
-from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.newest import Row
 from processing.normalizers.owners import OTHER, Record, guessed, mine
 from processing.normalizers.pressure_values import Combined, Number, Pair, read_number, read_pair, read_pulse, split_pair
 
@@ -55,12 +55,8 @@ def normalize(
     records, own_users = inputs.one("records").path, settings["own_users"]
     own = mine(source, records, own_users)
     run = _Run(Normalized(source), PersonZones(settings["timezone"], settings["timezone_overrides"]), own)
-    for row, standing in read_newest(records):
-        if standing == "invalid":
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
-        elif twin(row):
+    for row in run.out.newest(records):
+        if twin(row):
             run.out.fates["duplicate"] += 1
         else:
             run.take(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from config.metrics import METRICS
 from config.stage import Finding, Outputs, Report
 from config.tables import READINGS, REJECTED_RECORDS, TableWriter
-from processing.normalizers.newest import Row
+from processing.normalizers.newest import Row, read_newest
 from processing.normalizers.sorting import Sorter
 
 _BATCH = 32_768
@@ -143,6 +143,21 @@ class Normalized:
         """A record listed with its reason that nobody need hear of: refused already when it was made, or (`why`) told by another."""
         self._rejected.append((row.raw_id, reason, None, self.source, row.raw_artifact, row.position))
         self.fates[f"unused:{why}"] += 1
+
+    def newest(self, path: str) -> Iterator[Row]:
+        """The records of a table that count; the others get their fate."""
+        for row, standing in read_newest(path):
+            if standing == "newest":
+                yield row
+            else:
+                self.set_aside(row, standing)
+
+    def set_aside(self, row: Row, standing: str) -> None:
+        """A record that is `superseded` by a newer revision, or `invalid` since it was made."""
+        if standing == "superseded":
+            self.fates["superseded"] += 1
+        else:
+            self.pass_over(row, row.codes[0] if row.codes else "invalid_record")
 
     def write(self, outputs: Outputs, labels: Mapping[str, str] | None = None, findings: Sequence[Finding] = ()) -> Report:
         """Write roles `readings` and `rejected` and report. `labels`: device id → what a person calls it."""

@@ -91,10 +91,8 @@ def one(row: Row, standing: str, out: Normalized, take: Callable[[Row], None]) -
     before, out.fates, listed = out.fates, Counter(), out.rejections
     if standing == "newest":
         take(row)
-    elif standing == "superseded":
-        out.fates["superseded"] += 1
     else:
-        out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+        out.set_aside(row, standing)
     fate = next(iter(out.fates), "") if out.rejections == listed else LISTED
     before.update(out.fates)
     out.fates = before

@@ -38,12 +38,8 @@ def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> 
     run = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"]), named)
     own = mine("garmin", path, accounts)
     waiting: set[str] = set()
-    for row, standing in read_newest(path):
-        if standing == "superseded":
-            run.out.fates["superseded"] += 1
-        elif standing == "invalid":
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
-        elif row.text.startswith(_LATER):
+    for row in run.out.newest(path):
+        if row.text.startswith(_LATER):
             waiting.add(_ACTIVITY if row.text.startswith(_ACTIVITY) else _MONITORING)
         else:
             run.take(row, own)

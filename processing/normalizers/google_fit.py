@@ -19,7 +19,7 @@ from processing.normalizers.building import Normalized
 from processing.normalizers.google_fit_sleep import Nights
 from processing.normalizers.google_fit_tellings import COLUMNS, Tellings
 from processing.normalizers.moments import SECOND, instant, whole_day
-from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.newest import Row
 from processing.normalizers.outcome import Outcome, written
 
 _SLEEP = ("sleep", "activity")
@@ -31,13 +31,8 @@ def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> 
     records = inputs.one("records").path
     zones = PersonZones(settings["timezone"], settings["timezone_overrides"])
     run = _Run(zones, Tellings(records, zones))
-    for row, standing in read_newest(records):
-        if standing == "newest":
-            run.take(row)
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
-        else:
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+    for row in run.out.newest(records):
+        run.take(row)
     run.nights.finish()
     return run.out.write(outputs)
 

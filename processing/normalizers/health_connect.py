@@ -35,13 +35,8 @@ def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> 
     for row, standing in read_newest(path):
         if standing == "newest":
             run.learn(row)
-    for row, standing in read_newest(path):
-        if standing == "newest":
-            run.take(row)
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
-        else:
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+    for row in run.out.newest(path):
+        run.take(row)
     run.finish()
     return run.out.write(outputs, run.labels)
 

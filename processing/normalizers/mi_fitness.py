@@ -20,7 +20,7 @@ from config.stage import Inputs, Outputs, Report
 from config.timezones import PersonZones, to_utc
 from processing.normalizers.building import Normalized, When
 from processing.normalizers.mi_fitness_sleep import MINUTE, NoSessionError, Session, choose, day_minutes, sessions_of
-from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.newest import Row
 from processing.normalizers.numbers import number
 from processing.normalizers.owners import OTHER, Record, guessed, mine
 
@@ -34,13 +34,8 @@ def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> 
     refused (`other_user`)."""
     records, own_users = inputs.one("records").path, settings["own_users"]
     run = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"]), mine("mi_fitness", records, own_users))
-    for row, standing in read_newest(records):
-        if standing == "newest":
-            run.take(row)
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
-        else:
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+    for row in run.out.newest(records):
+        run.take(row)
     run.finish()
     others = guessed("mi_fitness", own_users, run.out.fates[f"rejected:{OTHER}"])
     return run.out.write(outputs, run.labels(), others)

@@ -22,7 +22,7 @@ from config.tables import read_batches
 from config.timezones import PersonZones
 from processing.normalizers.building import Normalized
 from processing.normalizers.moments import SECOND, instant, whole_day
-from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.newest import Row
 from processing.normalizers.outcome import Outcome, written
 from processing.normalizers.samsung_sleep import Nights
 
@@ -53,13 +53,8 @@ def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> 
     """Role `records` → roles `readings`, `rejected`. Settings: timezone, timezone_overrides, own_users (one account: not asked)."""
     records = inputs.one("records").path
     run = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"]), _binned(records))
-    for row, standing in read_newest(records):
-        if standing == "newest":
-            run.take(row)
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
-        else:
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+    for row in run.out.newest(records):
+        run.take(row)
     run.finish()
     return run.out.write(outputs)
 

@@ -19,7 +19,7 @@ from processing.normalizers.building import Normalized, When
 from processing.normalizers.fate import Fate
 from processing.normalizers.marks import Marks
 from processing.normalizers.moments import SECOND, instant, whole_day
-from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.newest import Row
 from processing.normalizers.numbers import number
 from processing.normalizers.withings_sleep import Nights
 
@@ -32,13 +32,8 @@ _FLAGS = ("dst_gap", "dst_overlap")
 def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> Report:
     """Role `records` → roles `readings`, `rejected`. Settings: timezone, timezone_overrides, own_users (one account: not asked)."""
     run = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"]))
-    for row, standing in read_newest(inputs.one("records").path):
-        if standing == "newest":
-            run.take(row)
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
-        else:
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+    for row in run.out.newest(inputs.one("records").path):
+        run.take(row)
     run.nights.finish()
     return run.out.write(outputs)
 

@@ -18,7 +18,7 @@ from config.stage import Finding, Inputs, Outputs, Report
 from config.timezones import PersonZones
 from processing.normalizers.building import Normalized
 from processing.normalizers.mi_fitness_sleep import MINUTE
-from processing.normalizers.newest import Row, read_newest
+from processing.normalizers.newest import Row
 from processing.normalizers.owners import OTHER, Record, guessed, mine
 from processing.normalizers.zepp_life_nights import HOUR, Nights
 from processing.normalizers.zepp_life_unnamed import told_by_account
@@ -31,15 +31,11 @@ def normalize(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any]) -> 
     records, own_users = inputs.one("records").path, settings["own_users"]
     own = mine("zepp_life", records, own_users)
     run, again = _Run(PersonZones(settings["timezone"], settings["timezone_overrides"]), own), told_by_account(records, own)
-    for row, standing in read_newest(records):
-        if standing == "newest" and again(row.raw_id):
+    for row in run.out.newest(records):
+        if again(row.raw_id):
             run.out.fates["duplicate"] += 1
-        elif standing == "newest":
-            run.take(row)
-        elif standing == "superseded":
-            run.out.fates["superseded"] += 1
         else:
-            run.out.pass_over(row, row.codes[0] if row.codes else "invalid_record")
+            run.take(row)
     family = run.finish()
     others = guessed("zepp_life", own_users, run.out.fates[f"rejected:{OTHER}"] - family)
     return run.out.write(outputs, findings=[*others, *_of_family(family)])
