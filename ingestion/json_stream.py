@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from ingestion.records import MAX_DEAD_LETTER, MAX_RECORD, DeadLetter
+from ingestion.strict_json import DECODER, BadJSONError
 
 _CHUNK = 1 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -47,10 +48,6 @@ def items(file: BinaryIO, arrays: Collection[str] = ()) -> Iterator[Item | DeadL
         text.detach()
 
 
-class _BadError(ValueError):
-    """A value that cannot be read; the message is the stable reason."""
-
-
 class _Reader:
     """A window on the text that moves on."""
 
@@ -76,7 +73,7 @@ class _Reader:
         while (first := self._peek(_BETWEEN)) and first != "}":
             try:
                 key = self._decode()
-            except _BadError as bad:
+            except BadJSONError as bad:
                 yield from self._stop(str(bad))
                 return
             if not isinstance(key, str) or self._peek() != ":":
@@ -106,7 +103,7 @@ class _Reader:
     def _value(self, key: str | None, number: int) -> Iterator[Item | DeadLetter]:
         try:
             yield Item(key, number, self._decode())
-        except _BadError as bad:
+        except BadJSONError as bad:
             raw, whole = self._skip()
             reason = str(bad) if whole or str(bad) == "too_big" else "json_truncated"
             self._told = not whole
@@ -122,17 +119,17 @@ class _Reader:
     def _decode(self) -> Any:
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._buffer, self._at)
-            except _BadError:
+                value, end = DECODER.raw_decode(self._buffer, self._at)
+            except BadJSONError:
                 raise
             except json.JSONDecodeError as error:
                 cut = error.msg.startswith("Unterminated") or error.pos >= len(self._buffer) - _CLOSE_TO_END
                 if not cut or not self._grow():
-                    raise _BadError("bad_json") from None
+                    raise BadJSONError("bad_json") from None
             except RecursionError:
-                raise _BadError("json_too_deep") from None
+                raise BadJSONError("json_too_deep") from None
             except ValueError:  # a number of thousands of digits
-                raise _BadError("bad_json") from None
+                raise BadJSONError("bad_json") from None
             else:
                 if end < len(self._buffer) or not self._grow():
                     self._at = end
@@ -141,7 +138,7 @@ class _Reader:
     def _grow(self) -> bool:
         """Read on within a value; False at the end of the file. `too_big` beyond the size a record may have."""
         if len(self._buffer) - self._at > MAX_RECORD:
-            raise _BadError("too_big")
+            raise BadJSONError("too_big")
         return self._more(max(_CHUNK, len(self._buffer) - self._at))
 
     def _peek(self, passed: re.Pattern[str] = _SPACE) -> str:
@@ -215,18 +212,6 @@ def _bytes(parts: list[str]) -> bytes:
     return "".join(parts).encode("utf-8", "surrogateescape")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _BadError("duplicate_json_keys")
-    return found
-
-
-def _no_constant(_: str) -> Any:
-    raise _BadError("not_json")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 _WHY = {
     "bad_json": "It is no JSON.",
     "json_truncated": "The file ends in the middle: it was cut off, or still being written.",

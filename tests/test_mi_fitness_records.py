@@ -19,7 +19,8 @@ from config.epoch import epoch_micros
 from config.stage import File, Report
 from ingestion.mi_fitness import encodings
 from ingestion.mi_fitness.records import records
-from ingestion.mi_fitness.values import BadValueError, parse_value
+from ingestion.mi_fitness.values import parse_value
+from ingestion.strict_json import BadJSONError
 from tests.mi_fitness_exports import (
     AGGREGATED,
     BAND,
@@ -218,7 +219,7 @@ def test_any_cell_is_json_or_a_reason(text: str) -> None:
     try:
         json.dumps(parse_value(text))
         reason = ""
-    except BadValueError as bad:
+    except BadJSONError as bad:
         reason = str(bad)
     assert reason in {"", "bad_value_json", "duplicate_json_keys", "not_json", "json_too_deep"}
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion.mi_fitness.values import BadValueError
+from ingestion.strict_json import BadJSONError
 from ingestion.zepp_life.lines import cells, naps
 from ingestion.zepp_life.tables import Origin, kind_of_name, origin, understand
 from tests.zepp_life_bench import ACCOUNT, HEADERS, MADE, SAMPLES, Zepp, fates, packed, table, tree
@@ -307,7 +307,7 @@ def test_whatever_stands_below_a_header_every_line_has_one_fate(
 
 @given(st.text(max_size=200))
 def test_naps_give_json_or_say_why_not(text: str) -> None:
-    with suppress(BadValueError):
+    with suppress(BadJSONError):
         json.dumps(naps(text))
 
 

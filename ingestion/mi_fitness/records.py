@@ -22,8 +22,9 @@ from ingestion.archives import is_zip, members
 from ingestion.csv_text import Row, rows
 from ingestion.mi_fitness.encodings import table_encoding
 from ingestion.mi_fitness.tables import Header, Table, understand
-from ingestion.mi_fitness.values import BadValueError, parse_value
+from ingestion.mi_fitness.values import parse_value
 from ingestion.records import DeadLetter, Layout, Parsed, Record, collect
+from ingestion.strict_json import BadJSONError
 
 SCHEMA = str(Path(__file__).with_name("schema.json"))
 
@@ -132,7 +133,7 @@ class _Reader:
             cell = raw[self._value]
             try:
                 raw[self._value] = parse_value(cell)
-            except BadValueError as bad:
+            except BadJSONError as bad:
                 repeated = cell.strip().lower() == "value"
                 return self._letter(row, "repeated_header" if repeated else str(bad), position)
         for key in self._epochs:

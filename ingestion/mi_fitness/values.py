@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+from ingestion.strict_json import DECODER, BadJSONError
 
 MAX_DEPTH = 100
 
 
-class BadValueError(ValueError):
-    """A cell that is no acceptable JSON; the message is the stable reason."""
-
-
 def parse_value(text: str) -> Any:
-    """The cell's JSON value. Raises BadValueError(reason): `bad_value_json`, `duplicate_json_keys`, `not_json` or `json_too_deep`."""
+    """The cell's JSON value. Raises BadJSONError(reason): `bad_value_json`, `duplicate_json_keys`, `not_json` or `json_too_deep`."""
     if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
-        raise BadValueError("json_too_deep")
+        raise BadJSONError("json_too_deep")
     try:
-        return _DECODER.decode(text)
-    except BadValueError:
+        return DECODER.decode(text)
+    except BadJSONError:
         raise
     except (ValueError, RecursionError):
-        raise BadValueError("bad_value_json") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise BadValueError("duplicate_json_keys")
-    return found
-
-
-def _no_constant(_: str) -> Any:
-    raise BadValueError("not_json")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
+        raise BadJSONError("bad_value_json") from None
 
 
 def _depth(text: str) -> int:

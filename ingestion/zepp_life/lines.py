@@ -10,7 +10,8 @@ import csv
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-from ingestion.mi_fitness.values import BadValueError, parse_value
+from ingestion.mi_fitness.values import parse_value
+from ingestion.strict_json import BadJSONError
 
 MAX_LINE = 1 << 20
 _MARK = b"\xef\xbb\xbf"
@@ -55,13 +56,13 @@ def cells(text: str, keys: list[str]) -> list[str] | None:
 
 
 def naps(cell: str) -> Any:
-    """The JSON of a `naps` cell, whichever way its quotes are written. Raises BadValueError when it is none."""
+    """The JSON of a `naps` cell, whichever way its quotes are written. Raises BadJSONError when it is none."""
     text = cell.strip()
     bare = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
     for spelling in (bare.replace('\\"', '"'), bare, bare.replace('""', '"')):
         try:
             return parse_value(spelling)
-        except BadValueError as bad:
+        except BadJSONError as bad:
             reason = bad
     raise reason
 

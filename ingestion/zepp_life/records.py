@@ -14,8 +14,8 @@ from config.errors import SourceRefused
 from config.stage import File, Inputs, Outputs, Report
 from config.timezones import PersonZones
 from ingestion.archives import Member, is_zip, members
-from ingestion.mi_fitness.values import BadValueError
 from ingestion.records import DeadLetter, Layout, Parsed, Record, collect
+from ingestion.strict_json import BadJSONError
 from ingestion.zepp_life.lines import Line, cells, lines, naps
 from ingestion.zepp_life.stamps import Instant, LocalClock, read_day, read_local, read_stamp
 from ingestion.zepp_life.tables import Header, Origin, kind_of_name, origin, understand
@@ -107,7 +107,7 @@ class _Reader:
         if raw.get("naps", "").strip() not in ("", "null"):
             try:
                 raw["naps"] = naps(raw["naps"])
-            except BadValueError:
+            except BadJSONError:
                 warnings.append("bad_naps")
         when, label, text = self._when(raw)
         if when and when.flag:
