@@ -80,11 +80,11 @@ down: .secrets/compose.env  ## stop the containers; the data stays
 	@mkdir -p -m 0700 .secrets && umask 077 && { echo "POSTGRES_PASSWORD=$$(openssl rand -hex 24)"; echo "API_KEY=$$(openssl rand -hex 24)"; } > $@
 
 LOCKED := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
-RUN    := --extra google --extra gold --extra remote --extra schedule
+RUN    := --extra aws --extra google --extra gold --extra remote --extra schedule
 SERVE  := $(RUN) --extra api --extra dashboard
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew (needs uv): the widest set first, so that all three agree
-	$(LOCKED) $(SERVE) --extra dev pyproject.toml -o requirements-dev.lock
+	$(LOCKED) $(SERVE) --extra garmin --extra dev pyproject.toml -o requirements-dev.lock
 	$(LOCKED) $(SERVE) -c requirements-dev.lock pyproject.toml -o requirements-serve.lock
 	$(LOCKED) $(RUN) -c requirements-serve.lock pyproject.toml -o requirements.lock
 
