@@ -61,6 +61,56 @@ class Outputs(Protocol):
     def keep(self, role: str, member: str) -> None:
         """Carry a member of `previous` over, byte for byte, without writing it again."""
 
+    def pages(self, role: str, stream: str) -> Pages:
+        """The pages of one stream below `role`, the collection its node names in `Node.pages`. A stream is a folder: letters, digits,
+        dots, dashes and underscores, parts joined by slashes; a first letter "_" marks one that never brings a page."""
+
+    def cache(self) -> str:
+        """A private folder below `cache/` of the data root, the same for every attempt of this node and part of no hash: a bucket of a
+        rate limit, a library's own store of tokens. What lies there may be gone at any time."""
+
+
+class Page(NamedTuple):
+    """One committed page."""
+
+    member: str
+    """Its name in the collection: `posts/000017-1f2e3d4c5b6a.json`."""
+    facts: dict[str, Any]
+    """Plain data its stage said of it. No measured value, no secret."""
+    path: str = ""
+    """Where its bytes lie now. Immutable."""
+
+
+class Pages(Protocol):
+    """A stream of a remote, read page by page. Each page is committed for itself: an attempt that dies keeps what it has committed, and the
+    next one goes on from `state()`. Downstream sees nothing of them until an attempt has ended well: then the collection is what the stage
+    wrote and kept, all pages in force before, and all `new()` ones."""
+
+    def state(self) -> dict[str, Any] | None:
+        """Where to go on, as last committed; None at first and after a reset. Small: a cursor, a page token, a sequence number."""
+
+    def commit(
+        self,
+        body: bytes,
+        state: Mapping[str, Any],
+        *,
+        facts: Mapping[str, Any],
+        records: int,
+        digest: str = "",
+        suffix: str = ".json",
+    ) -> Page:
+        """Keep a page and the state that follows it: its bytes are durable before, the rest is one transaction. `digest` is what `known`
+        finds it by (the body's SHA-256 unless given); `records` counts what it brought. Raises StageError, StoreError."""
+
+    def advance(self, state: Mapping[str, Any], *, repeated: int = 0) -> None:
+        """The state alone: nothing new was brought. `repeated` counts pages that came again."""
+
+    def known(self, digest: str) -> bool:
+        """Whether a page of this stream with that digest is held."""
+
+    def new(self) -> list[Page]:
+        """Pages committed but in no outputs in force yet, in their order: by attempts that died, and by this one."""
+
 
 class Balance(TypedDict):
     """Every unit that came in has exactly one fate; the engine refuses a report in which the sums differ."""

@@ -8,7 +8,9 @@ import time
 import uuid
 from typing import Any
 
-from config.errors import StageError
+from config.errors import StageError, StoreError
+from config.stage import Finding
+from pipeline import pages
 from pipeline.execution.handles import Written, refuse_twins
 from pipeline.execution.worker import Result
 from pipeline.files import Files
@@ -63,29 +65,39 @@ class Commit:
                 ),
             )
 
+    def forget_lost(self, node: Node, lost: list[pages.Held], attempt_id: str) -> list[Finding]:
+        """Take lost pages out and let their streams begin anew, after `start`. Gives what to tell of it."""
+        if not lost:
+            return []
+        self._littered = True  # what is left of the damaged ones
+        counts = pages.forget(self._registry, node.name, lost, attempt_id, self._run_id)
+        message = "Pages that were held are lost or damaged: the stream is fetched anew."
+        return [Finding(code="pages_lost", message=message, count=n, where=stream) for stream, n in counts.items()]
+
     @telling()
     def succeed(self, node: Node, decision: Decision, attempt_id: str, result: Result, before: Committed | None) -> Committed:
         """Make the attempt's outputs real. Raises StoreError or OSError and leaves the old state in force when the disk refuses."""
         report = result.report
         rows = report.get("rows", {})
-        placed = [(w, *self._place(w, _rows(rows, node, w))) for w in result.written]
-        now = time.time()
+        written = self._without_pages(node, result.written)
+        placed = [(w, *self._place(w, _rows(rows, node, w))) for w in written]
+        now, key = time.time(), decision.key if pages.is_whole_round(report) else pages.UNFINISHED
         with self._registry.atomic() as db:
             outputs = [(w.role, _register(db, a, attempt_id, now) if fresh else a) for w, a, fresh in placed]
+            if node.pages:
+                outputs += self._pages(db, node, before, key == decision.key, {a.name for _, a in outputs})
             db.executemany("INSERT INTO attempt_output VALUES (?, ?, ?)", [(attempt_id, a.id, role) for role, a in outputs])
             db.executemany(
                 "INSERT INTO attempt_input VALUES (?, ?, ?, ?, ?, ?)",
                 [(attempt_id, r.role, r.name, r.artifact.id if r.artifact else None, r.sha256, r.size) for r in decision.reads],
             )
             db.execute(
-                "UPDATE attempt SET state = 'committed', seconds = ?, rows = ?, peak_rss = ?, report = ? WHERE id = ?",
-                (result.seconds, sum(rows.values()) if rows else None, result.peak_rss, json.dumps(report), attempt_id),
+                "UPDATE attempt SET state = 'committed', seconds = ?, rows = ?, peak_rss = ?, report = ?, input_hash = ? WHERE id = ?",
+                (result.seconds, sum(rows.values()) if rows else None, result.peak_rss, json.dumps(report), key, attempt_id),
             )
             put_in_force(db, node.name, attempt_id)
         identity = decision.identity
-        done = Committed(
-            attempt_id, node.name, decision.key, identity.code.id, identity.settings.id, identity.environment.id, outputs
-        )
+        done = Committed(attempt_id, node.name, key, identity.code.id, identity.settings.id, identity.environment.id, outputs)
         self._refresh_views(before, done)
         return done
 
@@ -180,6 +192,29 @@ class Commit:
             return known._replace(path=path, size=w.size), True
         os.unlink(w.tmp)
         return known, False
+
+    def _without_pages(self, node: Node, written: list[Written]) -> list[Written]:
+        """What the stage wrote and kept, but for kept pages: whether a page stays is not the stage's to say."""
+        if not node.pages:
+            return written
+        names = {page.artifact.name for page in pages.held(self._registry.db, node.name)}
+        return [w for w in written if w.tmp is not None or w.name not in names]
+
+    def _pages(
+        self, db: Any, node: Node, before: Committed | None, whole_round: bool, names: set[str]
+    ) -> list[tuple[str, Artifact]]:
+        """The pages that are part of this attempt's outputs, and what else is carried over. Rows of the outputs before go that say the
+        same: a source that is asked every hour would otherwise fill the registry with them."""
+        found = pages.collected(db, node, before.outputs if before else [], whole_round)
+        for artifact in found:
+            if not self._whole(artifact) and not self._store.is_afar(artifact):
+                raise StoreError("A page went away while its attempt was running.", "Run again: it is fetched anew.")
+        refuse_twins([*names, *(a.name for a in found)])
+        outputs = [(node.pages, a) for a in found if a.name not in names]
+        if before is not None:
+            same = [(before.id, a.id) for _, a in outputs]
+            db.executemany("DELETE FROM attempt_output WHERE attempt_id = ? AND artifact_id = ?", same)
+        return outputs
 
     def _whole(self, artifact: Artifact) -> bool:
         try:

@@ -19,6 +19,11 @@ def check_node(node: Node) -> None:
             f"Node {node.name!r} touches {node.touches[0]!r}, but has no sink that answers for it.",
             "Name it in the node's files, inputs or outputs, or give the node a sink.",
         )
+    if node.pages and not is_collection(node.outputs.get(node.pages, "")):
+        raise PipelineError(
+            f"Node {node.name!r} reads pages into {node.pages!r}, which is no collection it makes.",
+            "Name an output that ends in /**.",
+        )
     if both := sorted(node.inputs.keys() & node.files.keys()):
         raise PipelineError(f"Node {node.name!r} has {both[0]!r} among its inputs and its files.", "Name each role once.")
     _check_mapping(node)
@@ -35,8 +40,10 @@ def _check_mapping(node: Node) -> None:
             f"Node {node.name!r} is mapped over {node.each!r}, but not every side of it is a collection.",
             "Let the role and all outputs end in /**.",
         )
-    if node.each and (node.remote or node.sink):
-        raise PipelineError(f"Node {node.name!r} is mapped and has a remote or a sink.", "Give these to a node of their own.")
+    if node.each and (node.remote or node.sink or node.pages):
+        raise PipelineError(
+            f"Node {node.name!r} is mapped and has a remote, a sink or pages.", "Give these to a node of their own."
+        )
 
 
 def check_names(nodes: Collection[Node], roots: Iterable[str]) -> None:

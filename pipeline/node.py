@@ -15,7 +15,7 @@ class Node(NamedTuple):
     name: str
     stage: str
     run: str
-    """`"package.module:function"`, called as `function(inputs, outputs, settings)`; see `config.stage`."""
+    """`"package.module:function"` (or `"…:Class.method"`), called as `function(inputs, outputs, settings)`; see `config.stage`."""
     inputs: Mapping[str, str] = _NONE
     """Role → artifact another node makes; `name/**` takes a whole collection."""
     files: Mapping[str, str] = _NONE
@@ -36,6 +36,8 @@ class Node(NamedTuple):
     """Folders below the data root (`postgres/**`) in which the sink keeps house; part of no hash, the sink answers for them."""
     each: str = ""
     """Role of a collection to map the node over: every member becomes a node of its own; see `pipeline.partitions`."""
+    pages: str = ""
+    """Role of a collection whose members are committed page by page, as they are fetched; see `pipeline.pages`."""
 
 
 def is_collection(name: str) -> bool:

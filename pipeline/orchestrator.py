@@ -8,28 +8,31 @@ from __future__ import annotations
 import heapq
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from config.errors import InputMoved
 from pipeline.before import outputs_before
 from pipeline.commit import Commit
 from pipeline.dag import Dag
 from pipeline.execution.calls import sentence
+from pipeline.execution.desks import Desks
 from pipeline.execution.executors import kill_workers, make_executor
 from pipeline.execution.loaded import STARTED_NS
-from pipeline.execution.worker import DIED, Result, Task, execute
-from pipeline.node import Node, is_collection
-from pipeline.outcome import Outcome, Run, as_event, silent
+from pipeline.execution.worker import DIED, Result, Task
+from pipeline.node import Node
+from pipeline.outcome import Outcome, Run, as_event, product_rows, silent
 from pipeline.partitions import is_joint, is_part, whole
 from pipeline.planner import Decision, Planner
 from pipeline.registry import Artifact, Committed
 from pipeline.selection import Modes, Selection
 
 if TYPE_CHECKING:
+    from config.stage import Finding
     from pipeline.outcome import Listener
+    from pipeline.registry import Registry
 
 
 class _Running(NamedTuple):
@@ -38,6 +41,8 @@ class _Running(NamedTuple):
     attempt_id: str
     forced: bool
     retried: bool
+    findings: Sequence[Finding] = ()
+    """What the engine has to tell of it besides its own report."""
 
 
 class _Mapped(NamedTuple):
@@ -68,6 +73,8 @@ class Orchestrator:
         self._jobs = max(jobs, 1)
         self._where = executor
         self._strict = strict
+        inline = strict or not (executor or self._jobs > 1)
+        self._desks = Desks(cast("Registry", planner.registry), planner.store, inline=inline)
         self._executor = make_executor(self._jobs, executor)
         self._at_once = getattr(self._executor, "at_once", self._jobs)
         self._listener = listener
@@ -101,6 +108,7 @@ class Orchestrator:
                 while self._settled:
                     sorter.done(self._settled.pop())
         except BaseException:
+            self._desks.close()
             kill_workers(self._executor)
             raise
         finally:
@@ -193,6 +201,7 @@ class Orchestrator:
 
     def _submit(self, node: Node, decision: Decision, forced: bool, retried: bool) -> None:
         attempt_id = uuid.uuid4().hex
+        findings = self._commit.forget_lost(node, self._planner.lost_pages(node), attempt_id)
         decision = decision._replace(reads=self._planner.bring(node, decision.reads))
         inputs: dict[str, list[Any]] = {role: [] for role in (*node.inputs, *node.files)}
         for read in decision.reads:
@@ -218,9 +227,9 @@ class Orchestrator:
         )
         self._commit.start(node, decision, attempt_id, elsewhere=bool(self._where))
         self._tell("node_started", {"node": node.name, "stage": node.stage, "reasons": [r._asdict() for r in decision.reasons]})
-        running = _Running(node, decision, attempt_id, forced, retried)
+        running = _Running(node, decision, attempt_id, forced, retried, findings)
         try:
-            self._running[self._executor.submit(execute, task)] = running
+            self._running[self._desks.submit(task, planner.state, self._executor)] = running
         except BrokenExecutor:
             self._worker_died(running)
 
@@ -229,6 +238,7 @@ class Orchestrator:
         finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
         for future in finished:
             running = self._running.pop(future)
+            self._desks.close(running.attempt_id)
             try:
                 result = future.result()
             except BrokenExecutor:
@@ -250,7 +260,10 @@ class Orchestrator:
             self._again.append(running.node)
 
     def _finish(self, running: _Running, result: Result) -> None:
-        node, decision, attempt_id, _, retried = running
+        node, decision, attempt_id, _, retried, *_ = running
+        if running.findings:
+            told = [*result.report.get("findings", []), *running.findings]
+            result = result._replace(report={**result.report, "findings": told})
         if any(read.moved() for read in decision.reads):
             moved = InputMoved("An input changed while it was being read.", "Run again when nothing writes to it.")
             self._commit.fail(attempt_id, result._replace(error=str(moved)))
@@ -299,7 +312,7 @@ class Orchestrator:
             action,
             attempt,
             result.seconds if result else 0.0,
-            _rows(node, result, outputs),
+            product_rows(node, result.report if result else {}, outputs),
             outputs,
             error,
             result.details if result else "",
@@ -326,17 +339,3 @@ class Orchestrator:
 
     def _bad(self, name: str) -> bool:
         return name in self._outcomes and self._outcomes[name].action in {"failed", "blocked"}
-
-
-def _rows(node: Node, result: Result | None, outputs: tuple[Artifact, ...]) -> int | None:
-    """Rows of the node's first output: its product; the others go with it. A sink reports its own."""
-    if not node.outputs:
-        reported = result.report.get("rows", {}) if result else {}
-        return next(iter(reported.values()), None)
-    name = next(iter(node.outputs.values()))
-    counts = [
-        a.rows
-        for a in outputs
-        if a.rows is not None and (a.name == name or (is_collection(name) and a.name.startswith(name[:-2])))
-    ]
-    return sum(counts) if counts else None

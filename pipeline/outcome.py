@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.node import is_collection
 from pipeline.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from pipeline.node import Node
     from pipeline.planner import Reason
     from pipeline.registry import Artifact
 
@@ -56,6 +58,19 @@ def as_event(outcome: Outcome) -> dict[str, Any]:
         "rows": outcome.rows,
     }
     return facts | {"error": outcome.error} if outcome.error else facts
+
+
+def product_rows(node: Node, report: Mapping[str, Any], outputs: Sequence[Artifact]) -> int | None:
+    """Rows of the node's first output: its product; the others go with it. A sink reports its own."""
+    if not node.outputs:
+        return next(iter(report.get("rows", {}).values()), None)
+    name = next(iter(node.outputs.values()))
+    counts = [
+        a.rows
+        for a in outputs
+        if a.rows is not None and (a.name == name or (is_collection(name) and a.name.startswith(name[:-2])))
+    ]
+    return sum(counts) if counts else None
 
 
 def silent(event: str, facts: Mapping[str, Any]) -> None:

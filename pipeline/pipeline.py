@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.answers.forecast import Forecast
     from pipeline.dag import Dag
     from pipeline.outcome import Listener, Outcome
+    from pipeline.pages import Stream
     from pipeline.planner import Planner
     from pipeline.store import Store
     from pipeline.upkeep.accept import Accepted
@@ -225,9 +226,16 @@ class Pipeline:
             recover(registry, self._store())
             adopt(registry, self._store(), registry_file, texts or b"", moves, ours)
 
-    def erase(self, wanted: Callable[[str], bool], dry_run: bool = False, note: Mapping[str, Any] | None = None) -> Erased:
+    def erase(
+        self,
+        wanted: Callable[[str], bool],
+        dry_run: bool = False,
+        note: Mapping[str, Any] | None = None,
+        unread: Iterable[str] = (),
+    ) -> Erased:
         """Remove artifacts whose name is `wanted` gone for good, with all that was made from them, and every row that speaks of them.
-        `note`, without values, is what the record of it says. To be repeated when killed."""
+        `note`, without values, is what the record of it says; of the nodes `unread` it is forgotten how far they have read their remote.
+        To be repeated when killed."""
         from pipeline.recovery import recover
         from pipeline.upkeep.erase import doomed, erase
 
@@ -236,7 +244,24 @@ class Pipeline:
                 return doomed(registry, wanted)
         with self._writing() as registry:
             recover(registry, self._store())
-            return erase(registry, self._store(), wanted, note or {})
+            return erase(registry, self._store(), wanted, note or {}, unread)
+
+    def streams(self, node: str = "") -> list[Stream]:
+        """How far a node (or every node) has read its remote, stream by stream."""
+        from pipeline.pages import streams
+
+        with self.reading() as registry:
+            return streams(registry, node) if registry else []
+
+    def set_state(self, node: str, stream: str, state: Mapping[str, Any] | None, replace: bool = False) -> None:
+        """Say where a stream goes on, None for its beginning; its node runs next time. With `replace` the pages held make room for new ones
+        once a whole round of these is in. Raises BusyError beside a run."""
+        from pipeline.pages import set_state
+        from pipeline.recovery import recover
+
+        with self._writing() as registry:
+            recover(registry, self._store())
+            set_state(registry, node, stream, state, replace)
 
     @contextmanager
     def reading(self) -> Iterator[Registry | None]:

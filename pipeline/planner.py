@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from config.errors import InputMoved, StageError, StoreError
 from config.stage import File
+from pipeline import pages
 from pipeline.afar import bring
 from pipeline.execution.calls import ask
 from pipeline.files import Files, Token, token
@@ -122,10 +123,12 @@ class Planner:
             )
         if before and before.input_hash == key:
             damaged = self.lost(node, before, reads)
-            if not damaged:
-                return Decision("skip", [], key, reads, identity, before)
-            return Decision("run", [Reason("output", damaged, _LOST.get(damaged, _DAMAGED))], key, reads, identity)
-        for earlier in self.registry.committed(node.name, key) if self.registry else []:
+            if damaged:
+                return Decision("run", [Reason("output", damaged, _LOST.get(damaged, _DAMAGED))], key, reads, identity)
+            if self.unfinished(node, before):
+                return Decision("run", [Reason("data", "remote", "pages of a run that died wait")], key, reads, identity)
+            return Decision("skip", [], key, reads, identity, before)
+        for earlier in self.registry.committed(node.name, key) if self.registry and not node.pages else []:
             if not self.lost(node, earlier, reads):
                 return Decision("restore", self._changes(node, before, reads, identity), key, reads, identity, earlier)
         return Decision("run", self._changes(node, before, reads, identity), key, reads, identity)
@@ -135,6 +138,18 @@ class Planner:
         query = "SELECT 1 FROM attempt WHERE node = ? LIMIT 1"
         tried = self.registry and self.registry.db.execute(query, (node.name,)).fetchone()
         return Reason("new", node.name, "nothing of it is in force" if tried else "never ran before")
+
+    def unfinished(self, node: Node, before: Committed) -> bool:
+        """Whether a node has more to do though nothing has changed: its last round stopped short, or pages of an attempt that died wait."""
+        if not (node.pages and self.registry):
+            return False
+        return before.input_hash == pages.UNFINISHED or pages.waiting(self.registry, node.name, before.id)
+
+    def lost_pages(self, node: Node) -> list[pages.Held]:
+        """Pages that are held by the registry only: their bytes are gone or damaged."""
+        if not (node.pages and self.registry):
+            return []
+        return [page for page in pages.held(self.registry.db, node.name) if not self._whole(page.artifact)]
 
     def lost(self, node: Node, attempt: Committed, reads: list[Read]) -> str:
         """What of an attempt's outputs is not as it was committed: an artifact, the database; "" when all is well."""
@@ -186,6 +201,7 @@ class Planner:
         """Have here what a node that runs is given: its inputs and its previous members. Raises PDPError when bytes cannot be had."""
         attempt = self.state.get(node.name)
         members = [a for role, a in attempt.outputs if is_collection(node.outputs.get(role, ""))] if attempt else []
+        members += [page.artifact for page in pages.held(self.registry.db, node.name)] if node.pages and self.registry else []
         wanted = [*(r.artifact for r in reads if r.artifact), *(a for a in members if self._whole(a))]
         away = {a.path for a in wanted if not os.path.lexists(self.store.path(a.path))}
         if not away:
@@ -294,6 +310,8 @@ class Planner:
             if old != new.id:
                 leaves = new.leaves or self.registry.leaves(new.id)
                 reasons += _leaf_changes(kind, self.registry.leaves(old), leaves)
+        if not reasons and before.input_hash == pages.UNFINISHED:
+            return [Reason("data", "remote", "its last round was not brought to its end, or begins anew")]
         return reasons or [Reason("output", node.name, "declares other outputs")]
 
 

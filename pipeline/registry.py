@@ -1,4 +1,4 @@
-"""The SQLite file that knows runs, attempts, artifacts and lineage. One process writes it, with one connection, under the run lock."""
+"""The SQLite file that knows runs, attempts, artifacts and lineage. One process writes it, under the run lock."""
 
 from __future__ import annotations
 
@@ -90,6 +90,11 @@ class Registry:
             registry.close()
             return None
         return registry
+
+    @classmethod
+    def beside(cls, data_dir: str) -> Registry:
+        """A second connection of this process, for a thread of it that has to write as well: SQLite lets one of them write at a time."""
+        return _opened(os.path.join(data_dir, NAME))
 
     def close(self) -> None:
         self.db.close()
@@ -204,7 +209,7 @@ class Registry:
         return version
 
 
-LATEST = 2
+LATEST = 3
 _SELECT_COMMITTED = (
     "SELECT a.id, a.node, a.input_hash, a.code_id, a.settings_id, a.environment_id, "
     "o.role, f.id, f.name, f.version, f.sha256, f.size, f.rows, f.path, f.created_at "

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from pipeline.afar import Afar
 
 FOLDER = "store"
+CACHE = "cache"
 TMP = ".tmp"
-_RESERVED = frozenset((FOLDER, "registry.db", "registry.db-wal", "registry.db-shm", "postgres", "inbox"))
+_RESERVED = frozenset((FOLDER, "registry.db", "registry.db-wal", "registry.db-shm", "postgres", "inbox", "cache"))
 
 
 def refuse_unsafe(name: str) -> None:
@@ -61,6 +62,13 @@ class Store:
         folder = os.path.join(self.root, FOLDER, *name.split("/"))
         os.makedirs(folder, mode=0o700, exist_ok=True)
         return os.path.join(folder, f"{os.path.basename(name)[:80]}.{uuid.uuid4().hex}{TMP}")
+
+    def cache(self, name: str) -> str:
+        """The private folder `cache/<name>`, made if it is not there: what a source keeps between attempts and no hash knows of."""
+        refuse_unsafe(name)
+        folder = os.path.join(self.root, CACHE, name)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return folder
 
     def version_path(self, name: str, version: int, sha256: str) -> str:
         """Relative path of a version."""

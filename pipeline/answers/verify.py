@@ -7,6 +7,7 @@ import os
 import sqlite3
 
 from pipeline import lock
+from pipeline.pages import knows_pages
 from pipeline.partitions import in_view
 from pipeline.registry import Artifact, Registry
 from pipeline.store import TMP, Store
@@ -56,7 +57,10 @@ def _integrity(registry: Registry, *, partial: bool) -> list[str]:
         gaps = registry.db.execute("SELECT name FROM artifact GROUP BY name HAVING max(version) <> count(*) OR min(version) <> 1")
         found += [f"{name} has a gap in its versions" for (name,) in gaps if not partial]
         found += [f"what {node} is said to have read never was" for (node,) in registry.db.execute(_MISREAD)]
-        found += [f"an unreadable text in {table}" for (table,) in registry.db.execute(_UNREADABLE)]
+        unreadable = _UNREADABLE + _UNREADABLE_PAGES * knows_pages(registry)
+        found += [f"an unreadable text in {table}" for (table,) in registry.db.execute(unreadable)]
+        if knows_pages(registry):
+            found += [f"a page of {node} lies outside its collection" for (node,) in registry.db.execute(_MISPLACED)]
         found += [f"{name} is not as the program declares it" for name in registry.misdeclared()]
     except sqlite3.DatabaseError as error:
         found = [str(error)]
@@ -71,6 +75,12 @@ _UNREADABLE = """
 SELECT 'identity' FROM identity WHERE NOT json_valid(leaves)
 UNION SELECT 'attempt' FROM attempt WHERE NOT json_valid(coalesce(report, '{}')) OR NOT json_valid(reasons)
 UNION SELECT 'run' FROM run WHERE NOT json_valid(selection)
+"""
+_UNREADABLE_PAGES = """
+UNION SELECT 'stream' FROM stream WHERE NOT json_valid(coalesce(state, '{}')) UNION SELECT 'page' FROM page WHERE NOT json_valid(facts)
+"""
+_MISPLACED = """
+SELECT DISTINCT p.node FROM page p JOIN artifact f ON f.id = p.artifact_id WHERE instr(f.name, '/' || p.stream || '/') = 0
 """
 
 

@@ -76,10 +76,13 @@ class Closure:
         self._todo: list[Callable[[], None]] = []
 
     def walk(self, refs: list[str]) -> Code:
-        """The closure of `"module:function"` references. A module that does not exist is left to fail when it is loaded."""
+        """The closure of `"module:function"` and `"module:Class.method"` references: a class counts whole.
+
+        A module that does not exist is left to fail when it is loaded.
+        """
         for ref in refs:
             module, _, name = ref.partition(":")
-            self._follow(self._names.member(module, [name]), ref, 0)
+            self._follow(self._names.member(module, name.split(".")), ref, 0)
         while self._todo:
             while self._todo:
                 self._todo.pop()()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import operator
 import os
 
 from config.errors import PDPError, StageError
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def load(ref: str) -> Callable[..., Any]:
-    """The function a `"module:function"` reference names. Raises StageError when there is none."""
+    """The function a `"module:function"` or `"module:Class.method"` reference names. Raises StageError when there is none."""
     module, _, name = ref.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = operator.attrgetter(name)(importlib.import_module(module))
     except (ImportError, AttributeError) as error:
         raise StageError(f"{ref!r} cannot be loaded: {error}.", "Install what it needs, or mend the node's reference.") from error
     return found  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import Any
@@ -18,6 +19,23 @@ class InlineExecutor(Executor):
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         future.set_result(fn(*args, **kwargs))
+        return future
+
+
+class DaemonExecutor(Executor):
+    """Runs each task in a thread of its own, in this process, which does not wait for it when it ends."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - it is the future's
+                future.set_exception(error)
+
+        future.set_running_or_notify_cancel()
+        threading.Thread(target=run, daemon=True).start()
         return future
 
 

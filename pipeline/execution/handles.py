@@ -11,12 +11,15 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from config.errors import StageError, StoreError, UndeclaredSetting
 from config.stage import File
 from pipeline.node import is_collection, member_name
 from pipeline.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.execution.pages import Desk, StreamPages
 
 
 class Written(NamedTuple):
@@ -84,6 +87,8 @@ class StageOutputs:
         run_id: str,
         attempt_id: str,
         before: Mapping[str, File] | None = None,
+        desk: Desk | None = None,
+        cache: str = "",
     ) -> None:
         self.run_id = run_id
         self.attempt_id = attempt_id
@@ -91,6 +96,8 @@ class StageOutputs:
         self._store = store
         self._previous = previous
         self._before = before or {}
+        self._desk = desk
+        self._cache = cache
         self._streams: dict[tuple[str, str], _HashingFile] = {}
         self._paths: dict[tuple[str, str], str] = {}
         self._kept: dict[tuple[str, str], File] = {}
@@ -118,8 +125,20 @@ class StageOutputs:
         key, _ = self._claim(role, member)
         self._kept[key] = self._previous[role][member]
 
+    def pages(self, role: str, stream: str) -> StreamPages:
+        if self._desk is None:
+            raise StageError(
+                f"The stage reads pages into {role!r}, which its node does not declare.", "Name the role in Node.pages."
+            )
+        return self._desk.stream(role, stream)
+
+    def cache(self) -> str:
+        return self._store.cache(self._cache)
+
     def finish(self) -> list[Written]:
         """Close, fsync and hash everything. Raises StageError for a declared output that was not written, OSError from the disk."""
+        if self._desk is not None:
+            self._desk.check()
         written = [self._finish_stream(key, s) for key, s in self._streams.items()]
         written += [self._finish_path(key, p) for key, p in self._paths.items()]
         written += [Written(key[0], self._name(*key), None, f.sha256, f.size) for key, f in self._kept.items()]

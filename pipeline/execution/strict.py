@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -116,6 +116,10 @@ class Watch:
             yield
         finally:
             self._aside.discard(threading.get_ident())
+
+    def hand(self, path: str) -> None:
+        """The attempt may read `path`, too."""
+        self._readable.add(_literal(path))
 
     def own(self, path: str) -> None:
         """The attempt may write `path`, and what a library puts beside it under a name that begins with it."""
@@ -232,8 +236,14 @@ class _Handing(Store):
         self._watch = watch
 
     def temporary(self, name: str) -> str:
+        return self._handed(super().temporary, name)
+
+    def cache(self, name: str) -> str:
+        return self._handed(super().cache, name)
+
+    def _handed(self, make: Callable[[str], str], name: str) -> str:
         with self._watch.aside():
-            path = super().temporary(name)
+            path = make(name)
         self._watch.own(path)
         return path
 

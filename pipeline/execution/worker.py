@@ -23,6 +23,7 @@ from pipeline.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pipeline.execution.pages import Desk
     from pipeline.execution.strict import Watch
 
 
@@ -66,13 +67,18 @@ class Result(NamedTuple):
     """Traceback, for --debug only."""
 
 
-def execute(task: Task) -> Result:
-    """Run the node's function. Whatever it raises comes back in `error` as one sentence; its temporary files are gone then."""
+def execute(task: Task, desk: Desk | None = None) -> Result:
+    """Run the node's function. Whatever it raises comes back in `error` as one sentence; its temporary files are gone then.
+
+    `desk` commits the pages of a node that has any; such a task never leaves the coordinator's process.
+    """
     began = time.monotonic()
     node = task.node
     watch = _watch(task) if task.strict else None
     store = watch.store if watch else Store(task.data_dir)
-    outputs = StageOutputs(node.outputs, store, task.previous, task.run_id, task.attempt_id, task.before)
+    if watch and desk:
+        desk.aside, desk.hand = watch.aside, watch.hand
+    outputs = StageOutputs(node.outputs, store, task.previous, task.run_id, task.attempt_id, task.before, desk, cache_name(node))
     collections = {role for role, name in {**node.inputs, **node.files}.items() if is_collection(name)}
     try:
         _prove(task, with_data=True)
@@ -90,6 +96,11 @@ def execute(task: Task) -> Result:
     except BaseException:
         outputs.discard()
         raise
+
+
+def cache_name(node: Node) -> str:
+    """The folder below `cache/` that is a node's: that of the source whose pages it reads, else its own."""
+    return node.outputs[node.pages].removesuffix("/**").rpartition("/")[2] if node.pages else node.name
 
 
 def _watch(task: Task) -> Watch:

@@ -84,6 +84,8 @@ def _refuse_unsound(planner: Planner, node: Node, before: Committed, decision: D
         raise StageError(f"{name} lacks its input {missing[0]}.", "Restore it, then accept.")
     if not _makes(node, before):
         raise UsageError(f"{name} declares other outputs than it has made.", "Run it.")
+    if planner.unfinished(node, before):
+        raise StageError(f"{name} was not brought to its end: there is more to fetch or to take in.", "Run it.")
     if lost := planner.lost(node, before, decision.reads):
         where = "does not hold this load" if lost == SINK else "is not as it was committed"
         raise StageError(f"{name} cannot be accepted: {lost} {where}.", "Run it.")

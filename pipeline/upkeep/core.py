@@ -44,6 +44,8 @@ _FILLED = {
         SELECT code_id FROM main.attempt UNION SELECT settings_id FROM main.attempt UNION SELECT environment_id FROM main.attempt)""",
     "event": """SELECT * FROM whole.event WHERE attempt_id IN (SELECT id FROM tried)
         OR (attempt_id IS NULL AND run_id IN (SELECT id FROM main.run)) ORDER BY id""",
+    "stream": "SELECT * FROM whole.stream",
+    "page": "SELECT * FROM whole.page",
 }
 
 

@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from config.errors import BusyError
@@ -48,9 +48,12 @@ def doomed(registry: Registry | None, wanted: Callable[[str], bool]) -> Erased:
     return _chosen(registry.db)
 
 
-def erase(registry: Registry, store: Store, wanted: Callable[[str], bool], note: Mapping[str, Any]) -> Erased:
-    """Erase, to be called under the run lock after recovery. Raises RegistryError for a registry that is damaged, BusyError when a reader
-    keeps the registry's log from being cut off: then everything else is done."""
+def erase(
+    registry: Registry, store: Store, wanted: Callable[[str], bool], note: Mapping[str, Any], unread: Iterable[str] = ()
+) -> Erased:
+    """Erase, to be called under the run lock after recovery. Of the nodes `unread` the streams' states go, too: asked again, they would
+    fetch everything; those of others stay, so that no erased page comes back. Raises RegistryError for a registry that is damaged,
+    BusyError when a reader keeps the registry's log from being cut off: then everything else is done."""
     registry.refuse_damaged()  # what it says is about to be believed
     db = registry.db
     _choose(db, wanted)
@@ -68,6 +71,8 @@ def erase(registry: Registry, store: Store, wanted: Callable[[str], bool], note:
         tidy(registry, store)
         with registry.atomic():
             db.execute("UPDATE run SET status = 'succeeded', ended_at = ? WHERE id = ?", (time.time(), run_id))
+    with registry.atomic():
+        db.executemany("DELETE FROM stream WHERE node = ?", [(node,) for node in unread])
     store.drop_empty_folders()
     discard_incoming(store.root)
     for table in _CHOICES:
@@ -84,26 +89,37 @@ _CHOICES = ("gone_name", "gone_attempt", "bare_attempt", "gone_node", "gone_run"
 _MADE_FROM_GONE = """
 INSERT OR IGNORE INTO gone_name SELECT m.name FROM attempt_input i JOIN artifact r ON r.id = i.artifact_id
 JOIN gone_name g ON g.name = r.name JOIN attempt_output o ON o.attempt_id = i.attempt_id JOIN artifact m ON m.id = o.artifact_id
+UNION SELECT m.name FROM attempt_input i JOIN artifact r ON r.id = i.artifact_id
+JOIN gone_name g ON g.name = r.name JOIN artifact m ON m.attempt_id = i.attempt_id
 """
 _READERS = """
 INSERT INTO gone_attempt SELECT DISTINCT i.attempt_id FROM attempt_input i JOIN artifact r ON r.id = i.artifact_id
 JOIN gone_name g ON g.name = r.name
 """
-_MAKERS_OF_NOTHING_ELSE = """
-INSERT OR IGNORE INTO gone_attempt SELECT o.attempt_id FROM attempt_output o JOIN artifact f ON f.id = o.artifact_id
+_MADE = "(SELECT attempt_id, artifact_id FROM attempt_output UNION SELECT attempt_id, id FROM artifact)"
+"""What attempts made: an attempt that died has made its pages, and has no outputs."""
+_MAKERS_OF_NOTHING_ELSE = f"""
+INSERT OR IGNORE INTO gone_attempt SELECT o.attempt_id FROM {_MADE} o JOIN artifact f ON f.id = o.artifact_id
 GROUP BY o.attempt_id HAVING min(f.name IN (SELECT name FROM gone_name)) = 1
 """
-_MAKERS_OF_OTHERS = """
-INSERT INTO bare_attempt SELECT DISTINCT o.attempt_id FROM attempt_output o JOIN artifact f ON f.id = o.artifact_id
+_MAKERS_OF_OTHERS = f"""
+INSERT INTO bare_attempt SELECT DISTINCT o.attempt_id FROM {_MADE} o JOIN artifact f ON f.id = o.artifact_id
 JOIN gone_name g ON g.name = f.name WHERE o.attempt_id NOT IN (SELECT id FROM gone_attempt)
 """
+_HAD_PAGES = """
+INSERT OR IGNORE INTO bare_attempt SELECT id FROM attempt WHERE state IN ('committed', 'accepted') AND node IN (
+    SELECT p.node FROM page p JOIN artifact f ON f.id = p.artifact_id JOIN gone_name g ON g.name = f.name)
+AND id NOT IN (SELECT id FROM gone_attempt)
+"""
+"""The rows that say which attempt had a page among its outputs are the newest attempt's only."""
 _NODES = """
 INSERT INTO gone_node SELECT DISTINCT node FROM attempt
 WHERE id IN (SELECT id FROM gone_attempt UNION SELECT id FROM bare_attempt)
 """
 _TRIED_IN_VAIN = """
 INSERT OR IGNORE INTO gone_attempt SELECT id FROM attempt
-WHERE state NOT IN ('committed', 'accepted') AND node IN (SELECT name FROM gone_node)
+WHERE state NOT IN ('committed', 'accepted') AND node IN (SELECT name FROM gone_node) AND id NOT IN (SELECT id FROM bare_attempt)
+AND id NOT IN (SELECT attempt_id FROM artifact WHERE name NOT IN (SELECT name FROM gone_name))
 """
 _RUNS_OF_NOTHING_ELSE = """
 INSERT INTO gone_run SELECT id FROM run WHERE id IN (SELECT run_id FROM attempt WHERE id IN (SELECT id FROM gone_attempt))
@@ -114,6 +130,7 @@ _WHERE = {
     "event": """attempt_id IN (SELECT id FROM attempt WHERE node IN (SELECT name FROM gone_node))
         OR run_id IN (SELECT id FROM gone_run)""",
     "node_state": "attempt_id IN (SELECT id FROM gone_attempt)",
+    "page": f"artifact_id IN ({_GONE_VERSIONS})",
     "attempt_input": f"""attempt_id IN (SELECT id FROM gone_attempt) OR artifact_id IN ({_GONE_VERSIONS})
         OR (artifact_id IS NULL AND attempt_id IN (SELECT id FROM bare_attempt) AND sha256 NOT IN (
             SELECT f.sha256 FROM attempt_output o JOIN artifact f ON f.id = o.artifact_id
@@ -129,7 +146,8 @@ _WHERE = {
     "standing": "true",
 }
 """Table → rows that go, each before those it refers to."""
-_BARED = f"UPDATE attempt SET input_hash = '{BARE}', report = NULL, rows = NULL, reasons = '[]' WHERE id IN (SELECT id FROM bare_attempt)"
+_BARED = f"UPDATE attempt SET input_hash = '{BARE}', report = NULL, rows = NULL, reasons = '[]', error = NULL \
+WHERE id IN (SELECT id FROM bare_attempt)"
 _UNUSED = """
 DELETE FROM identity WHERE id NOT IN (SELECT code_id FROM attempt UNION SELECT settings_id FROM attempt
 UNION SELECT environment_id FROM attempt)
@@ -146,7 +164,11 @@ def _choose(db: sqlite3.Connection, wanted: Callable[[str], bool]) -> None:
     db.executemany("INSERT INTO gone_name VALUES (?)", names)
     while db.execute(_MADE_FROM_GONE).rowcount > 0:
         pass
-    for statement in (_READERS, _MAKERS_OF_NOTHING_ELSE, _MAKERS_OF_OTHERS, _NODES, _TRIED_IN_VAIN, _RUNS_OF_NOTHING_ELSE):
+    for statement in (_READERS, _MAKERS_OF_NOTHING_ELSE, _MAKERS_OF_OTHERS):
+        db.execute(statement)
+    if _knows(db, "page"):
+        db.execute(_HAD_PAGES)
+    for statement in (_NODES, _TRIED_IN_VAIN, _RUNS_OF_NOTHING_ELSE):
         db.execute(statement)
 
 
@@ -156,11 +178,18 @@ def _chosen(db: sqlite3.Connection) -> Erased:
         "SELECT sha256, size FROM artifact WHERE name IN (SELECT name FROM gone_name) ORDER BY sha256"
     ).fetchall()
     rows = {
-        table: db.execute(f"SELECT count(*) FROM main.{table} WHERE {where}").fetchone()[0] for table, where in _WHERE.items()
+        table: db.execute(f"SELECT count(*) FROM main.{table} WHERE {where}").fetchone()[0]
+        for table, where in _WHERE.items()
+        if _knows(db, table)
     }
     told = {table: count for table, count in rows.items() if count and names}
     nodes = sorted({whole(node) for (node,) in db.execute("SELECT name FROM gone_node")})
     return Erased(names, len(contents), sum(size for _, size in contents), told, sorted({sha for sha, _ in contents}), nodes)
+
+
+def _knows(db: sqlite3.Connection, table: str) -> bool:
+    """Whether the registry has a table: one that an older program made may not, until the next run."""
+    return db.execute("SELECT 1 FROM main.sqlite_master WHERE name = ?", (table,)).fetchone() is not None
 
 
 def _delete(db: sqlite3.Connection) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from config.errors import StoreError
 from pipeline.commit import begin_run
+from pipeline.pages import knows_pages
 from pipeline.registry import Registry
 from pipeline.store import Store
 
@@ -24,12 +25,17 @@ _SUPERSEDED = """
 SELECT id, name, size FROM (
     SELECT id, name, size, row_number() OVER (PARTITION BY name ORDER BY version DESC) AS place
     FROM artifact WHERE removed_at IS NULL
-) WHERE place > :keep AND (:spared = '' OR instr(name, :spared) <> 1)
+) WHERE (place > :keep{replaced}) AND (:spared = '' OR instr(name, :spared) <> 1)
 AND id NOT IN (SELECT o.artifact_id FROM node_state s JOIN attempt_output o ON o.attempt_id = s.attempt_id)
 AND id NOT IN (
     SELECT i.artifact_id FROM node_state s JOIN attempt_input i ON i.attempt_id = s.attempt_id WHERE i.artifact_id IS NOT NULL
 )
 """
+
+
+_REPLACED = " OR id IN (SELECT artifact_id FROM page WHERE fate = 2)"
+_UNLESS_HELD = "AND id NOT IN (SELECT artifact_id FROM page WHERE fate < 2)"
+"""Of a page there is one version only: what counts is whether it is held. One that is in no outputs yet waits for the next attempt."""
 
 
 class Gone(NamedTuple):
@@ -80,7 +86,9 @@ def collect(registry: Registry, store: Store, keep: int, spared: str = "") -> Go
 def _choose(registry: Registry, keep: int, spared: str) -> None:
     try:
         registry.db.execute("CREATE TEMP TABLE doomed (id INTEGER PRIMARY KEY, name TEXT, size INTEGER)")
-        registry.db.execute("INSERT INTO doomed " + _SUPERSEDED, {"keep": keep, "spared": spared})
+        known = knows_pages(registry)
+        query = _SUPERSEDED.format(replaced=_REPLACED * known) + _UNLESS_HELD * known
+        registry.db.execute("INSERT INTO doomed " + query, {"keep": keep, "spared": spared})
     except sqlite3.OperationalError as error:
         raise StoreError(f"The list of versions could not be written: {error}.", "Free space for temporary files.") from None
 

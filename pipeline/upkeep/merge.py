@@ -12,8 +12,10 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple, TypeVar
 
+from pipeline.pages import REPLACED
 from pipeline.partitions import whole
 from pipeline.store import Store
+from pipeline.upkeep.merge_pages import merged_pages, merged_streams
 from pipeline.upkeep.sides import EMPTY, Attempt, Kept, Key, Side, read_side, stripped, write_side
 from pipeline.upkeep.snapshot import current, new_file, opened
 
@@ -63,7 +65,10 @@ def merged_sides(ours: Side, theirs: Side, base: Side) -> Side:
     versions = {k: v for k, v in _three_way(old, mine, theirs.versions, _later_kept).items() if k not in gone}
     versions = _numbered(_with_makers(versions, attempts), theirs.versions)
     state = _state(base.state, ours.state, theirs.state, attempts)
-    versions = _whole_in_force(versions, state, attempts, ours.versions, theirs.versions)
+    streams = merged_streams(ours.streams, theirs.streams, base.streams)
+    pages = merged_pages(ours.pages, theirs.pages, (ours.streams, theirs.streams), versions)
+    held = {key for (_, key), page in pages.items() if page.fate != REPLACED}
+    versions = _whole_in_force(versions, held, state, attempts, ours.versions, theirs.versions)
     needed = {a.run for a in attempts.values()}
     known = theirs.runs | ours.runs
     runs = _three_way(base.runs, ours.runs, theirs.runs, lambda one, other: max(one, other, key=repr))
@@ -72,7 +77,8 @@ def merged_sides(ours: Side, theirs: Side, base: Side) -> Side:
     identities = {k: v for k, v in (theirs.identities | ours.identities).items() if k in ids}
     events = _three_way(base.events, ours.events, theirs.events, lambda one, _: one)
     seen = ours.attempts.keys() | theirs.attempts.keys()
-    return Side(runs, attempts, versions, state, identities, {e: None for e in events if e[2] in attempts or e[2] not in seen})
+    told = {e: None for e in events if e[2] in attempts or e[2] not in seen}
+    return Side(runs, attempts, versions, state, identities, told, streams, pages)
 
 
 def _read(path: str, beside: str) -> Side:
@@ -204,10 +210,14 @@ def _groups(state: Mapping[str, str], attempts: Mapping[str, Attempt]) -> dict[s
 
 
 def _whole_in_force(
-    versions: dict[Key, Kept], state: Mapping[str, str], attempts: Mapping[str, Attempt], *sides: Mapping[Key, Kept]
+    versions: dict[Key, Kept],
+    held: set[Key],
+    state: Mapping[str, str],
+    attempts: Mapping[str, Attempt],
+    *sides: Mapping[Key, Kept],
 ) -> dict[Key, Kept]:
-    """What is in force, and what it was made from, stays whole if one side still has the bytes."""
+    """What is in force, what it was made from, and pages that are held stay whole if one side still has the bytes."""
     used = {key for ident in state.values() for key in attempts[ident].sources.union(k for k, _ in attempts[ident].made)}
     there = {key for side in sides for key, kept in side.items() if kept.removed_at is None}
-    used &= there
+    used = (used | held) & there
     return {key: kept._replace(removed_at=None) if key in used else kept for key, kept in versions.items()}

@@ -60,6 +60,22 @@ class Attempt(NamedTuple):
         return {key for _, _, key, _, _ in self.read if key is not None}
 
 
+class Page(NamedTuple):
+    """A page's row. Which number it has is each side's own affair, as long as their order stands."""
+
+    number: int
+    digest: str
+    facts: str
+    records: int
+    attempt: str
+    created_at: float
+    fate: int
+
+
+Stream = tuple[str, str]
+"""(node, stream)."""
+
+
 class Side(NamedTuple):
     """All rows of one registry, in their order."""
 
@@ -71,9 +87,12 @@ class Side(NamedTuple):
     identities: dict[str, Row]
     events: dict[Row, None]
     """(at, run, attempt, kind, data)"""
+    streams: dict[Stream, Row]
+    """(state, pages, records, repeated, updated at, attempt)"""
+    pages: dict[tuple[Stream, Key], Page]
 
 
-EMPTY = Side({}, {}, {}, {}, {}, {})
+EMPTY = Side({}, {}, {}, {}, {}, {}, {}, {})
 BARE = "erased"
 """The key of an attempt of whose outputs some were erased: no node ever has it, so the node runs again."""
 
@@ -112,6 +131,8 @@ def read_side(db: sqlite3.Connection) -> Side:
         dict(db.execute("SELECT node, attempt_id FROM node_state")),
         {row[0]: row for row in db.execute("SELECT * FROM identity")},
         dict.fromkeys(db.execute("SELECT at, run_id, attempt_id, kind, data FROM event ORDER BY id")),
+        {(row[0], row[1]): row[2:] for row in db.execute("SELECT * FROM stream")},
+        {((row[0], row[1]), keys[row[3]]): Page(row[2], *row[4:]) for row in db.execute("SELECT * FROM page")},
     )
 
 
@@ -134,6 +155,8 @@ def write_side(db: sqlite3.Connection, side: Side, path_of: Any) -> None:
     _fill(db, "node_state", side.state.items())
     _fill(db, "identity", side.identities.values())
     _fill(db, "event", ((number, *event) for number, event in enumerate(side.events, 1)))
+    _fill(db, "stream", ((*stream, *row) for stream, row in side.streams.items()))
+    _fill(db, "page", ((*stream, page.number, ids[key], *page[1:]) for (stream, key), page in side.pages.items()))
     db.execute("COMMIT")
 
 

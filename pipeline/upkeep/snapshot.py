@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from config.errors import StoreError
 from pipeline.registry import LATEST, Artifact, Registry, as_uri, fresh, telling, upgraded
 
-TABLES = ("run", "attempt", "artifact", "attempt_input", "attempt_output", "node_state", "identity", "event")
+TABLES = ("run", "attempt", "artifact", "attempt_input", "attempt_output", "node_state", "identity", "event", "stream", "page")
 """What travels, each after those it refers to."""
 _UNEXPLAINED = "[]"
 

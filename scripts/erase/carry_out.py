@@ -8,7 +8,9 @@ from typing import Any
 
 from config import audit
 from config.errors import UsageError
+from config.sources import SOURCES
 from pipeline import lock
+from pipeline.store import CACHE
 from scripts.erase import cutting, rest
 from scripts.erase.plan import Plan, cuts, remote, wanted
 from scripts.project import Project, open_project
@@ -25,15 +27,17 @@ def carry_out(project: Project, plan: Plan) -> dict[str, Any]:
     putback = [name for c in plan.cuttings for name in cutting.prepare(project, c)]
     rest.remove(project, plan.files)
     note = {"of": plan.scope.words, "sources": [c.source for c in plan.cuttings]}
-    project.pipeline.erase(wanted(plan.cuttings), note=note)
+    gone = [c.source for c in plan.cuttings if c.day is None]
+    rest.remove(project, [rest.File(os.path.join(CACHE, source), 0, 0) for source in gone])
+    project.pipeline.erase(wanted(plan.cuttings), note=note, unread=[f"ingestion.{source}.extract" for source in gone])
     _bronze(project, plan)
     status = _run_again(project)
     if status in {None, "succeeded"}:
         cutting.clear(project, putback)
-    gone = _remote(project, everything=False)
-    audit.record(project.data_dir, "erase", **note, **_counts(plan), remote=gone is not None)
+    sent = _remote(project, everything=False)
+    audit.record(project.data_dir, "erase", **note, **_counts(plan), remote=sent is not None)
     rest.end(project)
-    return {"run": status, "remote": gone}
+    return {"run": status, "remote": sent}
 
 
 def _everything(project: Project, plan: Plan) -> dict[str, Any]:
@@ -61,23 +65,31 @@ def _refuse_open_tap(plan: Plan) -> None:
         if c.live and c.day is None and not plan.scope.everything:
             raise UsageError(
                 f"{c.source} is still connected: the next run would fetch all of it again.",
-                "Take its setting away (python main.py source list says which), then erase.",
+                f"Write `paused: true` into {c.source}.yaml, then erase."
+                if SOURCES[c.source].rest == "yaml"
+                else "Take its setting away (python main.py source list says which), then erase.",
             )
 
 
 def _bronze(project: Project, plan: Plan) -> None:
     from warehouse.bronze.erasing import erase
+    from warehouse.silver import erasing as silver
 
-    erase.erase({name: project.settings[name] for name in ("database", "data_dir")}, cuts(plan.cuttings))
+    settings = {name: project.settings[name] for name in ("database", "data_dir")}
+    silver.erase(settings, [c.source for c in plan.cuttings])
+    erase.erase(settings, cuts(plan.cuttings))  # last: it empties the server's log
 
 
 def _all_of_bronze(project: Project) -> None:
     """A configured database is emptied of it; the embedded one is stopped, and goes with the data root."""
     from warehouse.bronze.embedded import server
     from warehouse.bronze.erasing import erase
+    from warehouse.silver import erasing as silver
 
     if project.settings["database"]:
-        erase.erase_everything({name: project.settings[name] for name in ("database", "data_dir")})
+        settings = {name: project.settings[name] for name in ("database", "data_dir")}
+        silver.erase_everything(settings)
+        erase.erase_everything(settings)
     if server.exists(project.data_dir):
         server.release(project.data_dir)
         server.stop_if_unused(project.data_dir)
@@ -116,6 +128,7 @@ def _counts(plan: Plan) -> dict[str, int]:
         "records": sum(c.records for c in plan.cuttings),
         "dropped_files": sum(len(c.inbox) for c in plan.cuttings),
         "bronze_rows": sum(share.rows for share in plan.bronze),
+        "silver_rows": sum(share.rows for share in plan.silver),
     }
     return counts | ({"versions": plan.engine.versions} if plan.engine else {})
 

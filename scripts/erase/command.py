@@ -53,6 +53,7 @@ def as_json(found: Plan) -> dict[str, Any]:
         "registry": dict(engine.rows) if engine else None,
         "made_again": _made_again(found),
         "bronze": [share._asdict() for share in found.bronze],
+        "silver": [share._asdict() for share in found.silver],
         "files": [file._asdict() for file in found.files],
         "remote": found.remote,
         "notes": found.notes,
@@ -78,6 +79,7 @@ def text(found: Plan) -> str:
     for share in found.bronze:
         parts = [counted(share.rows, "row"), counted(share.months, "partition"), counted(share.dead_letters, "dead letter")]
         lines.append(_line("bronze", f"bronze_{share.source}: {', '.join(parts)}, {sized(share.size)}"))
+    lines += [_line("silver", f"silver.records: {counted(share.rows, 'row')} of {share.source}") for share in found.silver]
     lines += [
         _line("data root" if f is found.files[0] else "", f"{f.name}: {counted(f.files, 'file')}, {sized(f.size)}")
         for f in found.files

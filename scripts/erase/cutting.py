@@ -60,11 +60,13 @@ def at(project: Project, source: str, day: date, begins: datetime, live: bool) -
         )
     found, again = holdings.ages(project, source, begins), holdings.left_out(project, source)
     raw, several, dropped = holdings.raw(project, source), holdings.several(project, source), holdings.dropped(project, source)
+    pending = [page for page in holdings.pages(project, source) if page not in raw]
+    raw += pending
     lying = {file.name for file in dropped}
     older = sum(age.older for age in found.values())
     again = {name: count for name, count in again.items() if not live or _dropped_as(name) in lying}  # a remote is fetched again
     going: list[Artifact] = []
-    if older or again:
+    if older or again or pending:
         going = [a for a in raw if a.name in several or a.name in again or (a.name in found and found[a.name].older)]
         going += [a for a in raw if a not in going and alone.older(project, source, a, begins)]
     names = {_dropped_as(artifact.name) for artifact in going}
@@ -81,18 +83,19 @@ def _dropped_as(raw: str) -> str:
 
 def prepare(project: Project, cutting: Cutting) -> list[str]:
     """Put what stays into the inbox, then remove what goes from it. Gives the files to take out again after the run, because the
-    inbox held nothing of the source before. Done twice it does no harm."""
-    before = holdings.dropped(project, cutting.source)
-    made: list[str] = []
+    inbox held nothing of the source before; a source that has or had a remote is looked at whatever lies there, so there they stay.
+    Done twice it does no harm."""
+    before, made = holdings.dropped(project, cutting.source), list[str]()
+    pages = {page.name for page in holdings.pages(project, cutting.source)}  # they stay by themselves
     if cutting.day is not None and cutting.begins is not None:
-        made = [_back(project, artifact) for artifact in cutting.staying if not cutting.live]
+        made = [_back(project, a) for a in cutting.staying if not cutting.live and a.name not in pages]
         if cutting.going or not _holds_already(project, cutting, cutting.begins):
             made.append(_keep(project, cutting, cutting.begins))
     for gone in cutting.inbox:
         if gone.name not in made:
             os.unlink(gone.path)
     _tidy(os.path.join(project.data_dir, "inbox", cutting.source))
-    return [] if before else made
+    return [] if before or cutting.live or pages else made
 
 
 def clear(project: Project, names: list[str]) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.listing import below
+from pipeline.pages import knows_pages
 from pipeline.registry import Artifact
 from scripts.project import Project
 
@@ -25,6 +26,10 @@ _TAKEN_IN = """
 SELECT i.name, i.sha256 FROM node_state s JOIN attempt_input i ON i.attempt_id = s.attempt_id WHERE s.node = ? AND i.role = 'inbox'
 """
 
+_PAGES = """
+SELECT f.id, f.name, f.version, f.sha256, f.size, f.rows, f.path, f.created_at FROM page p JOIN artifact f ON f.id = p.artifact_id
+WHERE p.node = ? AND p.fate < 2 ORDER BY f.name
+"""
 _REPORT = "SELECT a.report FROM node_state s JOIN attempt a ON a.id = s.attempt_id WHERE s.node = ?"
 
 
@@ -66,6 +71,14 @@ def outputs(project: Project, node: str, role: str) -> list[Artifact]:
 def raw(project: Project, source: str) -> list[Artifact]:
     """The raw artifacts in force."""
     return outputs(project, f"ingestion.{source}.extract", "raw")
+
+
+def pages(project: Project, source: str) -> list[Artifact]:
+    """The pages held of its remote: those in force, and those of runs that died, which the next run takes in."""
+    with project.pipeline.reading() as registry:
+        known = registry is not None and knows_pages(registry)
+        rows = registry.db.execute(_PAGES, (f"ingestion.{source}.extract",)).fetchall() if registry and known else []
+    return [Artifact(*row) for row in rows]
 
 
 def several(project: Project, source: str) -> set[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pipeline.upkeep.erase import Erased
     from warehouse.bronze.erasing.erase import Cut, Share
+    from warehouse.silver.erasing import Share as SilverShare
 
 
 class Plan(NamedTuple):
@@ -27,6 +28,8 @@ class Plan(NamedTuple):
     engine: Erased | None
     """Versions and rows of the registry; None when none go."""
     bronze: list[Share]
+    silver: list[SilverShare]
+    """Rows of the unified table: those of a source go whole, the run afterwards brings back what its other data gives."""
     files: list[rest.File]
     """Of the data root beside store, registry and inbox; with `--all` everything."""
     remote: dict[str, Any] | None
@@ -41,6 +44,7 @@ class Plan(NamedTuple):
             self.unfinished
             or self.cuttings
             or self.bronze
+            or self.silver
             or (self.scope.everything and (self._held_files() or (self.remote or {}).get("blobs")))
         )
         return not held
@@ -54,17 +58,21 @@ def plan(project: Project, scope: Scope) -> Plan:
     """Count it. UsageError when it cannot be told what is older than the day; WarehouseError when bronze cannot be asked."""
     days = dict.fromkeys(SOURCES) if scope.everything else scope.days
     looked = [_cutting(project, source, day) for source, day in days.items()]
-    bronze = _bronze(project, looked)
-    shared = {share.source for share in bronze}
+    bronze, silver = _bronze(project, looked), _silver(project, looked)
+    shared = {share.source for share in bronze} | ({share.source for share in silver} if scope.everything else set())
     found = [c for c in looked if c.source in shared or c.records or (c.day is None and (c.inbox or _rows(project, c.source)))]
     begun = rest.unfinished(project)
     if scope.everything:
         engine = project.pipeline.erase(lambda _: True, dry_run=True)
-        return Plan(scope, found, engine, bronze, rest.everything(project), remote(project), _notes(project, scope, found), begun)
+        return Plan(
+            scope, found, engine, bronze, silver, rest.everything(project), remote(project), _notes(project, scope, found), begun
+        )
+    named = {c.source for c in found}
+    silver = [share for share in silver if share.source in named]
     chosen = project.pipeline.erase(wanted(found), dry_run=True) if found else None
     files = rest.made_from_data(project) if found else []
     elsewhere = remote(project) if found or begun else None
-    return Plan(scope, found, chosen, bronze, files, elsewhere, _notes(project, scope, found), begun)
+    return Plan(scope, found, chosen, bronze, silver, files, elsewhere, _notes(project, scope, found), begun)
 
 
 def wanted(cuttings: list[Cutting]) -> Callable[[str], bool]:
@@ -120,11 +128,17 @@ def _bronze(project: Project, cuttings: list[Cutting]) -> list[Share]:
     return erase.plan({name: project.settings[name] for name in ("database", "data_dir")}, cuts(cuttings))
 
 
+def _silver(project: Project, cuttings: list[Cutting]) -> list[SilverShare]:
+    from warehouse.silver import erasing
+
+    return erasing.plan({name: project.settings[name] for name in ("database", "data_dir")}, [c.source for c in cuttings])
+
+
 def _set(project: Project, source: str) -> list[str]:
     """The settings that bring a source's data in again."""
-    live = SOURCES[source].live
-    own = [name.upper() for name in live] if all(project.settings[name] for name in live) else []
-    return [*own, *(["ORIGINS"] if project.settings[f"origins_{source}"] else [])]
+    entry = SOURCES[source]
+    own = [name.upper() for name in entry.live] if all(project.settings[name] for name in entry.live) else []
+    return [*own, *entry.tokens, *(["ORIGINS"] if project.settings[f"origins_{source}"] else [])]
 
 
 def _notes(project: Project, scope: Scope, found: list[Cutting]) -> list[str]:
@@ -132,7 +146,9 @@ def _notes(project: Project, scope: Scope, found: list[Cutting]) -> list[str]:
     notes = ["An erase was interrupted; this one finishes it."] if rest.unfinished(project) else []
     for c in found:
         names = " and ".join(_set(project, c.source))
-        if c.live and c.day is None:
+        if c.live and c.day is None and SOURCES[c.source].rest == "yaml":
+            notes.append(f"{c.source}: the next run fetches it again. Write `paused: true` into {c.source}.yaml first.")
+        elif c.live and c.day is None:
             notes.append(f"{c.source}: {names} is set, so the next run fetches it again. Take it out of the settings first.")
         elif c.live:
             notes.append(f"{c.source}: the original at the provider stays as it is. What is older of it is not taken in again.")

@@ -12,7 +12,7 @@ from scripts.backup import parts
 from scripts.project import Project
 
 _MARK = ".erasing"
-_FOLDERS = ("inbox", "raw", "records", "processed", "gold", "reports", "store", "postgres", "state", parts.WORKSHOP)
+_FOLDERS = ("inbox", "raw", "records", "processed", "gold", "reports", "store", "postgres", "state", "cache", parts.WORKSHOP)
 _FILES = (
     ".lock",
     ".alerts.lock",
