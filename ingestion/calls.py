@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-from config.stage import Outputs
+from config.stage import Outputs, Pages
 
 RAW, CALLS = "raw", "calls"
 _ENDING = ".json"
@@ -95,6 +95,16 @@ class Calls:
         with self._outputs.open(CALLS, member + _ENDING) as sink:
             said = {name: value for name, value in call._asdict().items() if name != "state" or value is not None}
             sink.write(json.dumps(said, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+
+    def note_pages(self, streams: Mapping[str, Pages]) -> None:
+        """The call of every page of these streams: kept for those in force, written for the new ones from their fact `call`."""
+        for name in self._known:
+            if name.removesuffix(_ENDING) in self._held and name.split("/")[0] in streams:
+                self._outputs.keep(CALLS, name)
+        for stream in streams.values():
+            for page in stream.new():
+                if page.member + _ENDING not in self._known:
+                    self.note(page.member, "", Call(**page.facts["call"]))
 
     def _is_held(self, member: str, sha256: str) -> bool:
         return member in self._held and self._held[member].sha256 == sha256

@@ -60,6 +60,8 @@ class Record(NamedTuple):
     """Its time as it stands in the record, where that is text."""
     utc_offset: int | None = None
     """Seconds east of UTC with which the text was read; None when it was not understood."""
+    timeless: bool = False
+    """A thing that is of no time, such as a user or a note: none the worse without one."""
 
 
 class DeadLetter(NamedTuple):
@@ -101,21 +103,35 @@ class Standing(NamedTuple):
 Parsed = Record | DeadLetter | Layout
 Parse = Callable[[File, Mapping[str, Any]], Iterator[Parsed]]
 """Streams one raw artifact. Raises SourceRefused, before the first record, for a file that cannot be read at all."""
+
+
+class Rules(NamedTuple):
+    """What is asked of the records of one kind of raw artifact."""
+
+    name: str
+    schema: dict[str, Any]
+    """JSON Schema of a record."""
+    on_drift: str | None = None
+    """evolve | warn | quarantine; None: as the setting says."""
+
+
+RulesOf = Callable[[str], Rules]
+"""The rules for a raw artifact, by its name; rules of one name are the same."""
 ParseBlocks = Callable[[File, Mapping[str, Any]], Iterator["Parsed | Block"]]
 """The same for a source with millions of records."""
 
 
-def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse: ParseBlocks, schema: str) -> Report:
+def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse: ParseBlocks, schema: str | RulesOf) -> Report:
     """Run `parse` over all raw artifacts (role `raw`); write roles `records`, `dead_letters` and `months`.
 
-    `schema`: path of the source's JSON Schema. A refused file becomes one dead letter and a finding; the others go on. Of the
+    `schema`: path of the source's JSON Schema, or what gives each artifact's rules. A refused file becomes one dead letter and a
+    finding; the others go on. Of the
     settings it reads `on_drift_<source>`, which every `records` node declares: evolve (default), warn or quarantine.
     """
     from ingestion import kept
 
     pa.set_memory_pool(pa.system_memory_pool())  # the others keep what was let go of: some 40 MB
-    with open(schema, encoding="utf-8") as text:
-        judge = Judge(json.load(text))
+    rules = schema if callable(schema) else _alike(schema)
     files = sorted(inputs.many("raw"), key=lambda file: not kept.is_kept(file.name))  # first: an export repeats them, not they it
     with (
         outputs.open("records") as good,
@@ -123,12 +139,19 @@ def collect(inputs: Inputs, outputs: Outputs, settings: Mapping[str, Any], parse
         TableWriter(good, RECORDS) as records,
         TableWriter(bad, DEAD_LETTERS) as dead,
     ):
-        collector = _Collector(records, dead, judge, _begins(files), _on_drift(settings))
+        collector = _Collector(records, dead, rules, _begins(files), _on_drift(settings))
         for file in files:
             collector.take(file, kept.parse if kept.is_kept(file.name) else parse, settings)
     with outputs.open("months") as counted:
         collector.months.write(counted)
     return collector.report()
+
+
+def _alike(path: str) -> RulesOf:
+    """One schema for all of a source."""
+    with open(path, encoding="utf-8") as text:
+        rules = Rules("", json.load(text))
+    return lambda _: rules
 
 
 def _on_drift(settings: Mapping[str, Any]) -> str:
@@ -150,12 +173,13 @@ def _begins(files: list[File]) -> datetime | None:
 class _Collector:
     """Counts and writes; one per run of a `records` step. What was measured before `begins` was erased and does not come back."""
 
-    def __init__(self, records: TableWriter, dead: TableWriter, judge: Judge, begins: datetime | None, on_drift: str) -> None:
+    def __init__(self, records: TableWriter, dead: TableWriter, rules: RulesOf, begins: datetime | None, on_drift: str) -> None:
         from ingestion.months import Months
 
         self.months = Months()
-        self._records, self._dead, self._judge, self._begins, self._on_drift = records, dead, judge, begins, on_drift
-        self._drift, self._unread = drift.Drift(judge.plans), Unread()
+        self._records, self._dead, self._rules, self._begins, self._usual = records, dead, rules, begins, on_drift
+        self._known: dict[str, tuple[Judge, drift.Drift, str]] = {}
+        self._unread = Unread()
         self._seen, self._newest = Ledger(0), Ledger(2 * _WORD)
         self._fates: Counter[str] = Counter()
         self._findings: list[Finding] = []
@@ -165,6 +189,7 @@ class _Collector:
 
     def take(self, file: File, parse: ParseBlocks, settings: Mapping[str, Any]) -> None:
         self._index = self._erased = 0
+        self._judge, self._drift, self._on_drift = self._ruled(self._rules(file.name))
         self._latest = None if file.arrived is None else datetime.fromtimestamp(file.arrived, UTC) + _FUTURE_SLACK
         try:
             for item in parse(file, settings):
@@ -191,8 +216,17 @@ class _Collector:
         return {
             "rows": {"records": self._records.rows, "dead_letters": self._dead.rows},
             "balance": {"unit": "row", "came": sum(fates.values()), "fates": fates},
-            "findings": [*self._findings, *self._unread.findings(), *self._drift.findings()],
+            "findings": [*self._findings, *self._unread.findings(), *self._drifted()],
         }
+
+    def _ruled(self, rules: Rules) -> tuple[Judge, drift.Drift, str]:
+        if rules.name not in self._known:
+            judge = Judge(rules.schema)
+            self._known[rules.name] = judge, drift.Drift(judge.plans), rules.on_drift or self._usual
+        return self._known[rules.name]
+
+    def _drifted(self) -> list[Finding]:
+        return [finding for _, found, _ in self._known.values() for finding in found.findings()]
 
     def _record(self, record: Record, file: File) -> None:
         if self._begins is not None and record.timestamp is not None and record.timestamp < self._begins:
@@ -292,7 +326,7 @@ class _Collector:
     def _untimely(self, record: Record) -> tuple[str, ...]:
         """Why its time cannot be used: it has none, or one later than its file arrived."""
         if record.timestamp is None:
-            return record.errors or ("no_time",)
+            return record.errors or (() if record.timeless else ("no_time",))
         return ("future",) if self._latest is not None and record.timestamp > self._latest else ()
 
     def _letter(self, letter: DeadLetter, file: File, size: int | None = None) -> None:

@@ -19,11 +19,12 @@ from config.errors import SettingsError, SourceDenied, SourceUnavailable
 from config.stage import File, Report
 from ingestion.google import drive, retry
 from ingestion.google.names import distinct, safe_name
-from ingestion.google.retry import NotSharedError, retry_after
+from ingestion.google.retry import NotSharedError
 from ingestion.google_sheets import check as sheets_check
 from ingestion.google_sheets import extract as sheets_extract
 from ingestion.mi_fitness import check as mi_check
 from ingestion.mi_fitness import extract as mi_extract
+from ingestion.retry_after import retry_after
 from tests.google_fakes import FOLDER, FOLDER_ID, SHEET_ID, FakeGoogle, fake_google
 from tests.stage_bench import StageBench, as_file
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import gspread.exceptions
@@ -21,6 +19,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from googleapiclient.errors import HttpError
 
 from config.errors import PDPError, SourceDenied, SourceUnavailable
+from ingestion.retry_after import retry_after
 
 T = TypeVar("T")
 
@@ -61,21 +60,6 @@ def call(action: Callable[[], T], thing: str) -> T:
                     raise
                 raise meaning from None
     raise AssertionError  # the last attempt has returned or raised
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds a `Retry-After` header asks for, as a number or a date; None when it asks for nothing, nought or the past."""
-    text = next((v for k, v in headers.items() if k.lower() == "retry-after"), "").strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        now = datetime.now(UTC)  # impure: how long to wait, not what comes of it
-        seconds = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
-    return seconds if 0 < seconds < float("inf") else None
 
 
 def _worth_waiting(error: Exception) -> bool | float:

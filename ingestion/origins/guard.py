@@ -24,9 +24,9 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 def connect(scheme: str, host: str, port: int | None, *, named: bool) -> http.client.HTTPConnection:
     """An open connection. `named`: the settings themselves name this host. Raises SourceDenied, OSError."""
-    own = named and _is_address(host)
+    own = named and is_address(host)
     where = port or (443 if scheme == "https" else 80)
-    stream = _open(_judged(host, where, own), where)
+    stream = _open(judged(host, where, own=own), where)
     if scheme == "https":
         try:
             stream = ssl.create_default_context().wrap_socket(stream, server_hostname=host)
@@ -40,8 +40,9 @@ def connect(scheme: str, host: str, port: int | None, *, named: bool) -> http.cl
     return connection
 
 
-def _judged(host: str, port: int, own: bool) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+def judged(host: str, port: int, *, own: bool) -> list[str]:
+    """The addresses of a host, none of which leads where nobody meant. `own`: the own network is meant. Raises SourceDenied, OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # impure: where a name leads, not what comes of it
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not all(_allowed(ipaddress.ip_address(address.partition("%")[0]), own) for address in addresses):
         raise SourceDenied(
@@ -78,7 +79,8 @@ def _inner(address: _Address) -> _Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether a host is named by an address in digits, or as this machine."""
     if on_this_machine(host):
         return True
     try:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.errors import SettingsError, SourceDenied, SourceUnavailable
 from config.origins import Origin
@@ -35,6 +35,46 @@ def files(origin: Origin, settings: Mapping[str, Any]) -> list[Remote]:
             if len(found) > _MOST:
                 raise SourceDenied(f"More than {_MOST:,} objects lie below the prefix.", "Name the folder of the exports.")
     return sorted(found, key=lambda file: file.path)
+
+
+class Listed(NamedTuple):
+    """An object as its store lists it."""
+
+    name: str
+    """Below the prefix."""
+    etag: str
+    """Changes with its bytes."""
+    size: int
+
+
+def listed(origin: Origin, settings: Mapping[str, Any]) -> Iterator[Listed]:
+    """Every object below the prefix, as the store lists them, however many. Raises as `files`."""
+    store = _open(origin, settings)
+    import obstore
+
+    with _told(origin.kind):
+        for some in obstore.list(store):
+            yield from (
+                Listed(m["path"], m.get("e_tag") or str(m["last_modified"]), m["size"]) for m in some if m["path"][-1:] != "/"
+            )
+
+
+def content(origin: Origin, settings: Mapping[str, Any], thing: Listed) -> bytes | None:
+    """The bytes of an object; None when it is no more what was listed. Raises as `files`."""
+    store = _open(origin, settings)
+    import obstore
+    from obstore import exceptions
+
+    with _told(origin.kind):
+        try:
+            answer = obstore.get(store, thing.name)
+            meta = answer.meta
+            if (meta.get("e_tag") or str(meta["last_modified"]), meta["size"]) != (thing.etag, thing.size):
+                return None
+            body = bytes(answer.bytes())
+        except (exceptions.NotFoundError, FileNotFoundError):
+            return None
+    return body if len(body) == thing.size else None
 
 
 def _remote(origin: Origin, store: Any, meta: Mapping[str, Any]) -> Remote:
