@@ -27,6 +27,12 @@ SOURCE_PRIORITY = (
     "mi_fitness",
     "zepp_life",
     "google_fit",
+    "csv_url",
+    "demo_api",
+    "toggl",
+    "s3_events",
+    "kinesis",
+    "cdc",
 )
 """Who is believed first when two sources speak of the same day: a person's own log, a cuff's file, a phone's store of many devices,
 a band's own export. A person's `source_priority` goes before it."""

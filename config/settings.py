@@ -15,20 +15,35 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as WrongSource
 
 from config.addresses import safe_address, web_address
 from config.alerting import Alerts
+from config.declared import Declared
+from config.declared import read as read_declared
 from config.errors import SettingsError
+from config.mapping_models import Reading
 from config.metrics import KINDS, METRICS
 from config.origins import EXAMPLES, origin
+from config.remotes import remotes, their_api
 from config.sealing import key_id, key_of
 from config.sources import SOURCES
+from config.table_rows import mappings
 from config.timezones import zone
 from config.wrong_settings import explained, wrong
+from config.yaml_file import read_mapping
 
 
 def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -55,8 +70,20 @@ def _source(name: str) -> str:
     return name
 
 
+def _exporting(name: str) -> str:
+    if SOURCES[_source(name)].rest:
+        raise ValueError(f"{name} is read by its API; origins are for exports")
+    return name
+
+
 def _export_origin(text: str) -> str:
     origin(text)
+    return text
+
+
+def _object_store(text: str) -> str:
+    if origin(text).kind not in ("s3", "gs", "az"):
+        raise ValueError("it should be a prefix of an object store: s3://bucket/prefix")
     return text
 
 
@@ -80,6 +107,11 @@ def _secret_header(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _host_or_base(text: str) -> str:
+    """Where our own API listens, or, with a scheme, the base of the API that source `demo_api` reads."""
+    return safe_address(text).rstrip("/") if "://" in text else text
+
+
 def _as_day(value: Any) -> Any:
     """Digits alone would be read as seconds since 1970."""
     if isinstance(value, int | float) or (isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value)):
@@ -97,9 +129,15 @@ WebAddress = Annotated[str, AfterValidator(lambda text: text and web_address(tex
 SecretAddress = Annotated[SecretStr, AfterValidator(_secret_address)]
 SecretHeader = Annotated[SecretStr, AfterValidator(_secret_header)]
 Origin = Annotated[str, AfterValidator(_origin)]
+HostOrBase = Annotated[str, AfterValidator(_host_or_base)]
+ApiBase = Annotated[str, AfterValidator(lambda text: text and safe_address(text).rstrip("/"))]
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])$")]
 ExportOrigin = Annotated[str, AfterValidator(_export_origin)]
+MaybeOrigin = Annotated[str, AfterValidator(lambda text: text and _export_origin(text))]
+ObjectStore = Annotated[str, AfterValidator(_object_store)]
+TableName = Annotated[str, Field(pattern=r"^([^.\s]{1,63}\.)?[^.\s]{1,63}$")]
 SourceName = Annotated[str, AfterValidator(_source)]
+ExportingSource = Annotated[str, AfterValidator(_exporting)]
 Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR"],
     BeforeValidator(lambda level: level.upper() if isinstance(level, str) else level),
@@ -202,7 +240,7 @@ class Settings(BaseSettings):
         None, description="Opens the encrypted zip of a Zepp Life export: the password from the mail that brought it."
     )
     google_api_endpoint: str | None = Field(None, description="An emulator's address instead of Google's, for tests.")
-    origins: dict[SourceName, list[ExportOrigin]] = Field(
+    origins: dict[ExportingSource, list[ExportOrigin]] = Field(
         {},
         description="Where a source's exports lie besides its inbox: Drive folders, web addresses, object stores; see docs/connect.md.",
         examples=[{"bp_csv": list(EXAMPLES)}],
@@ -256,12 +294,16 @@ class Settings(BaseSettings):
     )
     dashboard_session_hours: float = Field(8, gt=0, le=24, description="A sign-in lasts so many hours at most.", examples=[8])
     api_key: SecretStr | None = Field(
-        None, description="Keys of the API, comma separated: two while one takes the other's place; see docs/api.md."
-    )
-    api_host: str | None = Field(
         None,
-        description="Address the API listens on; 127.0.0.1 without it: this machine only.",
-        examples=["0.0.0.0"],  # noqa: S104
+        description="Where API_HOST is a web address: the key that source demo_api sends there. Else the read API's, as SERVE_API_KEY.",
+    )
+    api_host: HostOrBase | None = Field(
+        None,
+        description="A web address: what source demo_api reads. Else the address the read API listens on; 127.0.0.1 without it.",
+        examples=["https://jsonplaceholder.typicode.com"],
+    )
+    serve_api_key: SecretStr | None = Field(
+        None, description="Keys of the read API, comma separated: two while one takes the other's place; see docs/api.md."
     )
     api_port: int = Field(8000, ge=1, le=65535, description="Port the API listens on.", examples=[8000])
     api_cors_origins: list[Origin] = Field(
@@ -272,7 +314,70 @@ class Settings(BaseSettings):
         [], description="Names the API is reached by, beside localhost and API_HOST.", examples=[["health.example.org"]]
     )
     metrics_open: bool = Field(False, description="Whether GET /metrics of the API answers without a key.", examples=[True])
-    csv_url: str | None = None
+    csv_url: MaybeOrigin | None = Field(
+        None,
+        description="A CSV of any header that source csv_url reads: https (http on this machine), or a place as in `origins`.",
+        examples=["https://example.org/table.csv"],
+    )
+    s3_events_url: ObjectStore | None = Field(
+        None,
+        description="Prefix of an object store below which source s3_events finds events as Parquet; see docs/streams.md.",
+        examples=["s3://bucket/events"],
+    )
+    kinesis_stream: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_.-]{1,128}$",
+        description="Kinesis stream that source kinesis reads; see docs/streams.md.",
+        examples=["events"],
+    )
+    cdc_database_url: SecretStr | None = Field(
+        None, description="PostgreSQL whose changes source cdc reads: postgresql://user:password@host/db; see docs/streams.md."
+    )
+    cdc_tables: list[TableName] = Field(
+        [], description="Its tables, with their schema where that is not public.", examples=[["public.readings", "visits"]]
+    )
+    cdc_slot: str = Field(
+        "pdp",
+        pattern=r"^[a-z0-9_]{1,40}$",
+        description="What the replication slot and the publication there are called.",
+        examples=["pdp_home"],
+    )
+    cdc_readings: list[Reading] = Field(
+        [],
+        description="What their columns measure, where rows are no events; see docs/streams.md.",
+        examples=[[{"metric": "weight", "value": "kg", "time": "measured_at"}]],
+    )
+    cdc_time_column: str = Field(
+        "ts_utc", min_length=1, max_length=63, description="Column that says when a row was measured.", examples=["measured_at"]
+    )
+    toggl_api_token: SecretStr | None = Field(
+        None,
+        description="Your key for Toggl Track: its page Profile, at the bottom. Switches source toggl on; see docs/connect.md.",
+    )
+    toggl_api: ApiBase | None = Field(
+        None, description="An emulator's address instead of Toggl's, for tests.", examples=["http://localhost:8080"]
+    )
+    withings_client_id: SecretStr | None = Field(
+        None,
+        description="Client id of your own Withings application. With the next two it switches the live path of withings on.",
+    )
+    withings_client_secret: SecretStr | None = Field(None, description="That application's secret.")
+    withings_refresh_token: SecretStr | None = Field(
+        None, description="Your first refresh token for it, as docs/connect.md makes it; those that follow are kept sealed."
+    )
+    withings_api: ApiBase | None = Field(
+        None, description="An emulator's address instead of Withings', for tests.", examples=["http://localhost:8080"]
+    )
+    garmin_tokens: SecretStr | None = Field(
+        None,
+        description="The text of the garmin_tokens.json that python-garminconnect saved. Switches the live path of garmin on.",
+    )
+    garmin_since: Day | None = Field(
+        None, description="First day asked of Garmin Connect; 30 days back without it.", examples=["2025-01-01"]
+    )
+    garmin_api: ApiBase | None = Field(
+        None, description="An emulator's address instead of Garmin's, for tests.", examples=["http://localhost:8080"]
+    )
     aws_endpoint_url: str | None = Field(
         None, description="Address of a store that speaks S3 and is not Amazon's.", examples=["https://fly.storage.tigris.dev"]
     )
@@ -379,6 +484,14 @@ class Settings(BaseSettings):
         examples=[{"my_cuff": {"delimiter": ";", "columns": {"datetime": ["Date"], "systolic": ["SYS"], "diastolic": ["DIA"]}}}],
     )
 
+    _declared: Declared | None = PrivateAttr(None)
+
+    def declared(self) -> Declared:
+        """What the sources' own declarations say; those of a settings object that was not loaded, by the environment alone."""
+        if self._declared is None:
+            self._declared = read_declared(Path(os.devnull), RESERVED)
+        return self._declared
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -396,15 +509,21 @@ NOT_FOR_NODES = frozenset(
     database_url pg_host pg_port pg_db pg_user pg_pass google_application_credentials google_credentials_base64
     google_oauth_client_id google_oauth_client_secret google_oauth_refresh_token
     google_drive_state_folder_id state_url state_key dashboard_password_hash dashboard_allowed_users dashboard_idle_minutes
-    dashboard_session_hours api_key api_host csv_url aws_endpoint_url
+    dashboard_session_hours api_key api_host serve_api_key csv_url aws_endpoint_url
     state_key_file state_plain state_keep_generations state_lease_minutes
     aws_access_key_id aws_secret_access_key aws_session_token aws_region
     azure_storage_account_name azure_storage_account_key azure_storage_sas_key
     api_port api_cors_origins api_rate_limit api_allowed_hosts metrics_open
+    cdc_database_url toggl_api_token toggl_api withings_client_id withings_client_secret withings_refresh_token withings_api garmin_tokens
     zepp_life_password origins on_drift openlineage_api_key alert_webhook_url alert_webhook_header alert_email_password stateless_dir
     """.split()  # noqa: SIM905 - a table reads better than a list
 )
 """Settings no node declares: operation, not meaning."""
+
+RESERVED = frozenset(name.upper() for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation)) | {
+    variable for source in SOURCES.values() for variable in source.tokens
+}
+"""Variables with secrets of the platform itself, and of its shipped sources."""
 
 
 def load(files: list[Path], env_file: Path) -> Settings:
@@ -413,12 +532,14 @@ def load(files: list[Path], env_file: Path) -> Settings:
     for file in files:
         values.update(_read_yaml(file))
     try:
-        return _with_key(Settings(_env_file=env_file, **values))  # type: ignore[call-arg]
+        settings = _with_key(Settings(_env_file=env_file, **values))  # type: ignore[call-arg]
     except ValidationError as error:
         raise explained(error, Settings.model_fields) from None
     except WrongSource as error:  # a list in the environment that is no JSON
         found = re.search(r'field "(\w+)"', str(error))
         raise wrong(Settings.model_fields, found[1] if found else "", "", "in the environment it should be JSON") from None
+    settings._declared = read_declared(env_file, RESERVED)  # noqa: SLF001 - our own, read with the rest
+    return settings
 
 
 def for_nodes(settings: Settings) -> dict[str, Any]:
@@ -430,6 +551,8 @@ def for_nodes(settings: Settings) -> dict[str, Any]:
     for name in SOURCES:  # each source's own: a change for one makes no other read its exports again
         plain[f"origins_{name}"] = settings.origins.get(name, [])
         plain[f"on_drift_{name}"] = settings.on_drift.get(name, "evolve")
+    plain["origins_csv_url"] = [*([settings.csv_url] if settings.csv_url else []), *plain["origins_csv_url"]]
+    plain |= settings.declared().settings() | remotes(settings) | mappings(plain.pop("cdc_readings"), settings.cdc_time_column)
     plain["zepp_life_password_id"] = _password_id(settings.zepp_life_password)
     plain["state_key_id"] = key_id(key_of(_state_key(settings))) if _state_key(settings) else ""
     return plain
@@ -480,6 +603,8 @@ def secrets(settings: Settings) -> dict[str, str]:
         "object_stores": _object_stores(settings),
         "database": _database(settings),
         **said,
+        **settings.declared().secrets(),
+        **({} if their_api(settings) else {"tokens_demo_api": ""}),  # then API_KEY is our own API's
     }
 
 
@@ -540,19 +665,7 @@ def _google_credentials(settings: Settings) -> str:
 def _read_yaml(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
-    try:
-        values = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader that leaves dates alone
-        values = {} if values is None else values
-    except OSError as error:
-        raise SettingsError(f"{file.name} cannot be read: {error.strerror}.", "Mend its permissions.") from None
-    except RecursionError:
-        raise SettingsError(f"{file.name} is nested too deep.", "Write one `name: value` per line.") from None
-    except (yaml.YAMLError, ValueError) as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", None)
-        where = f" at line {line + 1}" if line is not None else ""
-        raise SettingsError(f"{file.name} is not valid YAML{where}.", "Mend the indentation or the quotes there.") from None
-    if not isinstance(values, dict):
-        raise SettingsError(f"{file.name} does not hold settings.", "Write one `name: value` per line.")
+    values = read_mapping(file)
     known = {(f.alias or name) for name, f in Settings.model_fields.items()}
     for name in values:
         if name not in known:
@@ -565,16 +678,6 @@ def _nearest(name: str, known: set[str]) -> str:
 
     close = difflib.get_close_matches(name, known, 1)
     return f"Did you mean {close[0]!r}?" if close else "See config/settings.yaml for the known ones."
-
-
-class _Loader(yaml.SafeLoader):
-    """Leaves dates as text: one that does not exist is told with its setting's name, not as a fault of the YAML."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def json_schema() -> str:

@@ -15,8 +15,29 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from config import VERSION
+from config.sources import DECLARED, MISNAMED, SOURCES
 
-_CODE = ("settings.py", "addresses.py", "alerting.py", "metrics.py", "origins.py", "sealing.py", "sources.py", "timezones.py")
+_CODE = (
+    "settings.py",
+    "addresses.py",
+    "alerting.py",
+    "declared.py",
+    "mapping.py",
+    "mapping_models.py",
+    "metrics.py",
+    "origins.py",
+    "remotes.py",
+    "rest.py",
+    "rest_files.py",
+    "rest_parts.py",
+    "sealing.py",
+    "sources.py",
+    "table_rows.py",
+    "timezones.py",
+    "units.py",
+    "wrong_settings.py",
+    "yaml_file.py",
+)
 
 
 class NodeSettings(Mapping[str, Any]):
@@ -70,6 +91,7 @@ SECRETS = (
     "alert_webhook_url",
     "alert_webhook_header",
     "alert_email_password",
+    *(f"tokens_{name}" for name in SOURCES),
 )
 
 
@@ -98,13 +120,14 @@ def node_settings(root: str, yaml_files: list[str]) -> NodeSettings:
         plain = settings.for_nodes(loaded)
         plain["data_dir"] = os.path.abspath(os.path.join(root, plain["data_dir"]))
         found = (plain, [name for name, value in settings.secrets(loaded).items() if not value])
-        _remember(root, watched, *found, _names(settings.Settings))
+        _remember(root, watched, *found, _names(settings.Settings, loaded.declared().variables()))
     return NodeSettings({**found[0], "pipeline_version": VERSION}, found[1], load_secrets, load)
 
 
-def _names(model: Any) -> list[list[Any]]:
-    """[variable, is it a secret] of every setting."""
-    return sorted([name.upper(), "Secret" in str(field.annotation)] for name, field in model.model_fields.items())
+def _names(model: Any, tokens: list[str]) -> list[list[Any]]:
+    """[variable, is it a secret] of every setting, and of every secret that a source declares for itself."""
+    own = [[name.upper(), "Secret" in str(field.annotation)] for name, field in model.model_fields.items()]
+    return sorted(own + [[name, True] for name in tokens])
 
 
 def _remembered(root: str, watched: list[str]) -> tuple[dict[str, Any], list[str]] | None:
@@ -153,6 +176,8 @@ def _key(root: str, watched: list[str], names: list[list[Any]]) -> str:
     key_file = folded.get("STATE_KEY_FILE") or _from_env_file(os.path.join(root, ".env"), "STATE_KEY_FILE") or ""
     seen.append(hashlib.sha256(_bytes(os.path.expanduser(key_file)) if key_file else b"").hexdigest())
     seen += [[os.path.relpath(f, root), hashlib.sha256(_bytes(f)).hexdigest()] for f in watched]
+    declared = [[name, hashlib.sha256(_bytes(path)).hexdigest()] for name, path in DECLARED.items()]
+    seen += [[os.path.relpath(path, root) for path in DECLARED.values()], declared, MISNAMED]
     for name in _CODE:
         stamp = os.stat(os.path.join(folder, name))
         seen.append([name, stamp.st_size, stamp.st_mtime_ns, stamp.st_ctime_ns])

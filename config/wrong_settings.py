@@ -19,7 +19,7 @@ def explained(error: ValidationError, fields: Fields) -> SettingsError:
     first = error.errors(include_input=False, include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     where = ".".join(str(part) for part in first["loc"][1:] if part != "[key]")
-    return wrong(fields, name, where, _reason(str(first["type"]), first.get("ctx", {})))
+    return wrong(fields, name, where, reason(str(first["type"]), first.get("ctx", {})))
 
 
 def wrong(fields: Fields, name: str, where: str, reason: str) -> SettingsError:
@@ -36,7 +36,7 @@ def _plain(example: Any) -> str:
     return example if isinstance(example, str) else json.dumps(example)
 
 
-def _reason(kind: str, context: Mapping[str, Any]) -> str:
+def reason(kind: str, context: Mapping[str, Any]) -> str:
     """What is wrong, in words a person uses."""
     if kind == "value_error":
         return str(context.get("error", "not known")).rstrip(".")

@@ -1,4 +1,4 @@
-"""The DAG of PDP as data: ingestion → normalization → validation → merge → bronze → gold. Imports none of the functions it names."""
+"""The DAG of PDP as data: ingestion → normalization → validation → merge → bronze → silver → gold. Imports no function it names."""
 
 from __future__ import annotations
 
@@ -8,73 +8,105 @@ from config.metrics import KINDS
 from config.sources import SOURCES, Source
 from pipeline.node import Node
 
-STAGES = ("ingestion", "normalization", "validation", "merge", "bronze", "gold")
+STAGES = ("ingestion", "normalization", "validation", "merge", "bronze", "silver", "gold")
 
 _CALLS = "raw/{}.calls/**"
 """The calls that brought raw artifacts from an origin, one beside each."""
+_BY_MAPPING = "processing.normalizers.mapped:normalize"
+"""The normalizer of a source that names none: it goes by the mapping its declaration gives."""
 _MONTHS = "records/{}.months.parquet"
 """Which records there are of each month."""
 _PERSON = ("timezone", "timezone_overrides")
 _READ_AS = (*_PERSON, "bp_scheme", "home_bp_protocol", "morning_hours", "evening_hours", "med_start_date", "events")
 
 
-def nodes(sources: Iterable[str], live: Iterable[str] = (), *, sealed: bool = False) -> list[Node]:
-    """The DAG over these sources; those in `live` also look at their remote. `sealed` adds the encrypted copy of gold."""
+def nodes(
+    sources: Iterable[str], live: Iterable[str] = (), *, sealed: bool = False, unified: Iterable[str] | None = None
+) -> list[Node]:
+    """The DAG over these sources; those in `live` also look at their remote. `sealed` adds the encrypted copy of gold.
+
+    Those in `unified` go to silver, too; None: those whose entry in `SOURCES` says how. Without any there is no silver.
+    """
     chosen = [SOURCES[name] for name in sources]
     remote = set(live)
     found: list[Node] = []
     for source in chosen:
-        found += _source_nodes(source, source.name in remote)
+        found += source_nodes(source, source.name in remote)
     if chosen:
         found += [_validation(kind, chosen) for kind in KINDS]
         found.append(_MERGE)
         found += [_bronze(source) for source in chosen]
+        found += _silver([s for s in chosen if (s.unify is not None if unified is None else s.name in set(unified))])
         found.append(_gold(chosen))
         if sealed:
             found.append(_SEALED)
     return found
 
 
-def _source_nodes(source: Source, live: bool) -> list[Node]:
+def source_nodes(source: Source, live: bool) -> list[Node]:
+    """A source's own steps, from its remote or inbox to its readings."""
     name = source.name
     return [
         Node(
             f"ingestion.{name}.extract",
             "ingestion",
-            f"ingestion.{name}.extract:extract",
+            step(source, "extract"),
             files={"inbox": f"inbox/{name}/**"},
             outputs={"raw": f"raw/{name}/**", "calls": _CALLS.format(name)},
-            settings=tuple(dict.fromkeys((*source.extract_settings, f"origins_{name}", "google_api_endpoint"))),
-            secrets=tuple(dict.fromkeys((*source.secrets, "google_credentials", "object_stores"))),
-            remote=f"ingestion.{name}.extract:fingerprint" if live else None,
+            settings=tuple(dict.fromkeys((*source.extract_settings, *_reached(source)))),
+            secrets=tuple(dict.fromkeys((*source.secrets, *_signs_in(source)))),
+            remote=step(source, "fingerprint") if live else None,
+            pages="raw" if source.rest or source.pages else "",
         ),
         Node(
             f"ingestion.{name}.records",
             "ingestion",
-            f"ingestion.{name}.records:records",
+            step(source, "records"),
             inputs={"raw": f"raw/{name}/**"},
             outputs={
                 "records": f"records/{name}.parquet",
                 "dead_letters": f"records/{name}.dead_letters.parquet",
                 "months": _MONTHS.format(name),
             },
-            settings=(*source.settings, f"on_drift_{name}"),
+            settings=(*source.settings, f"on_drift_{name}", *((f"rest_{name}",) if source.rest else ())),
             secrets=source.record_secrets,
-            resources=(f"ingestion/{name}/*.json",),
+            resources=() if source.rest else (f"ingestion/{name}/*.json",),
         ),
         Node(
             f"normalization.{name}",
             "normalization",
-            source.normalizer,
+            source.normalizer or _BY_MAPPING,
             inputs={"records": f"records/{name}.parquet"} | ({"months": _MONTHS.format(name)} if source.by_month else {}),
             outputs={
                 "readings": f"processed/normalized/{name}.parquet",
                 "rejected": f"processed/normalized/{name}.rejected.parquet",
             }
             | ({"months": f"processed/normalized/{name}.months.parquet"} if source.by_month else {}),
-            settings=(*_PERSON, "own_users"),
+            settings=(*_PERSON, "own_users", *(() if source.normalizer else (f"readings_{name}", f"unify_{name}"))),
         ),
     ]
+
+
+def step(source: Source, function: str) -> str:
+    """Where a source's function is: in its folder, in its class, or for all that a file declares. `extract`, `fingerprint`, `records`,
+    `check` or `discover`."""
+    if source.rest == "yaml":
+        return f"ingestion.rest.declared:{function}"
+    if source.rest:
+        return f"{source.rest}.{function}"
+    module = {"fingerprint": "extract", "discover": "check"}.get(function, function)
+    return f"ingestion.{source.name}.{module}:{function}"
+
+
+def _reached(source: Source) -> tuple[str, ...]:
+    """Settings that say where its extraction reads."""
+    return (f"rest_{source.name}",) if source.rest else (f"origins_{source.name}", "google_api_endpoint")
+
+
+def _signs_in(source: Source) -> tuple[str, ...]:
+    """Secrets beside those it names itself."""
+    own = (f"tokens_{source.name}",) if source.rest or source.tokens else ()
+    return own if source.rest else (*own, "google_credentials", "object_stores")
 
 
 def _validation(kind: str, sources: list[Source]) -> Node:
@@ -160,4 +192,39 @@ def _bronze(source: Source) -> Node:
         ),
         sink="warehouse.bronze.ledger:holds",
         touches=("postgres/**",),
+    )
+
+
+def _silver(sources: list[Source]) -> list[Node]:
+    if not sources:
+        return []
+    unify = Node(
+        "silver.unify",
+        "silver",
+        "warehouse.silver.unify:unify",
+        inputs={s.name: f"records/{s.name}.parquet" for s in sources},
+        outputs={"records": "processed/silver/records.parquet", "rejected": "processed/silver/rejected.parquet"},
+        settings=(*_PERSON, *(f"unify_{s.name}" for s in sources)),
+    )
+    load = Node(
+        "silver.load",
+        "silver",
+        "warehouse.silver.load:load",
+        inputs=unify.outputs,
+        settings=("environment",),
+        secrets=("database", "data_dir"),
+        resources=("warehouse/bronze/migrations/*.sql", "warehouse/silver/migrations/*.sql", "warehouse/silver/*.sql"),
+        sink="warehouse.silver.ledger:holds",
+        touches=("postgres/**",),
+    )
+    return [unify, *(_silver_tables(source) for source in sources), load]
+
+
+def _silver_tables(source: Source) -> Node:
+    return Node(
+        f"silver.tables.{source.name}",
+        "silver",
+        f"warehouse.silver.tables:{'tables_by_stream' if source.rest else 'tables'}",
+        inputs={"records": f"records/{source.name}.parquet"},
+        outputs={"tables": f"processed/silver/tables/{source.name}/**"},
     )

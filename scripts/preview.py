@@ -19,13 +19,20 @@ from scripts.words import counted
 _MOST_LINES = 40
 
 
-def answer(project: Project, names: Sequence[str]) -> Answer:
-    """The first of the names is the source, the others files or folders; without any the source's inbox. Raises UsageError."""
-    if not names or names[0] not in SOURCES:
-        said = f"There is no source named {names[0]!r}." if names else "Which source's export is it?"
+def answer(project: Project, source: str | None, paths: Sequence[str]) -> Answer:
+    """`paths`: files or folders of an export; without any the source's inbox, of an API or a stream its pages. Raises UsageError."""
+    if source is None or source not in SOURCES:
+        said = f"There is no source named {source!r}." if source else "Which source's export is it?"
         raise UsageError(said, f"Sources are: {', '.join(SOURCES)}.")
-    source, paths = names[0], names[1:]
+    if SOURCES[source].rest and not paths:
+        from scripts.preview_api import answer as of_api
+
+        return of_api(project, source)
     files = list(_given(paths)) if paths else list(_dropped(project, source))
+    if not files and SOURCES[source].pages:
+        from scripts.preview_api import of_held
+
+        return of_held(project, source)
     if not files:
         raise UsageError("There is nothing to look at.", f"Name a file, or drop the export in inbox/{source}/.")
     from ingestion.survey import Survey

@@ -92,6 +92,14 @@ def _account_of_garmin(raw: Record) -> str | None:
     return str(raw.get("userProfilePK") or "") or None
 
 
+def _user_of_event(raw: Record) -> str | None:
+    return str(raw.get("user") or "") or None
+
+
+def _user_of_row(raw: Record) -> str | None:
+    return str(raw.get("row", {}).get("user") or "") or None
+
+
 def _name_in_log(raw: Record) -> str | None:
     """What the column says that asks who was measured."""
     return (
@@ -119,6 +127,9 @@ _OWNER: Mapping[str, Callable[[Record], str | None]] = {
     "mi_fitness": _account_of_band,
     "google_sheets": _name_in_log,
     "garmin": _account_of_garmin,
+    "s3_events": _user_of_event,
+    "kinesis": _user_of_event,
+    "cdc": _user_of_row,
 }
 _CUFFS = ("bp_csv", "omron")
 """Where users are the numbers of a cuff's memory, and the first is meant unless somebody says otherwise."""

@@ -112,4 +112,6 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "mi_fitness": ("heart_rate", "sleep", "activity", "body"),
     "gadgetbridge": ("heart_rate", "sleep", "activity", "body"),
     "fitbit": ("heart_rate", "sleep", "activity", "body"),
+    "demo_api": (),
+    "toggl": (),
 }
