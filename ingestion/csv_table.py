@@ -27,10 +27,12 @@ class CsvTable:
     SourceRefused on entering: no header, a column without a name or twice, and what `csv_text` refuses.
     """
 
-    def __init__(self, file: BinaryIO, *, preamble: int = 0) -> None:
-        """`preamble`: lines of metadata before the header."""
-        self._rows = cast("Generator[Row | DeadLetter]", rows(file))
-        self._preamble = preamble
+    def __init__(
+        self, file: BinaryIO, *, preamble: int = 0, delimiter: str = ",", encoding: str = "utf-8-sig", numbered: bool = False
+    ) -> None:
+        """`preamble`: lines of metadata before the header. `numbered`: a column without a name goes by its number (`column 1`)."""
+        self._rows = cast("Generator[Row | DeadLetter]", rows(file, delimiter, encoding))
+        self._preamble, self._numbered = preamble, numbered
         self.columns: list[str] = []
 
     def __enter__(self) -> Self:
@@ -53,6 +55,8 @@ class CsvTable:
         names = [name.strip() for name in header.cells]
         while names and not names[-1]:
             names.pop()
+        if self._numbered:
+            names = [name or f"column {number}" for number, name in enumerate(names, 1)]
         if "" in names:
             raise SourceRefused("The header has a column without a name.", "Export it again.", "unnamed_column")
         if any(n > 1 for n in Counter(names).values()):

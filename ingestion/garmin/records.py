@@ -74,8 +74,14 @@ def _document(found: ExportFile, zones: PersonZones) -> Iterator[Parsed]:
             yield _record(unit, f"{place} object {number}", zones) if isinstance(unit, Unit) else unit
 
 
+_PAGE = re.compile(r"raw/garmin/([a-z_]+)/\d{6,}-[0-9a-f]{12}\.json")
+"""A page of the account itself: its kind, its number, its bytes' digest."""
+
+
 def _kind(name: str) -> str:
     """`…/someone@example.com_0_gear.json` → `gear.json`: accounts and dates stand before the kind, or after it without a letter."""
+    if page := _PAGE.fullmatch(name):
+        return f"{page[1]}.json"
     parts = name.rpartition("/")[2].removesuffix(".json").split("_")
     return next((f"{part}.json" for part in reversed(parts) if _LETTERS.search(part) and "@" not in part), "a JSON file")
 

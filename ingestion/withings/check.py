@@ -1,4 +1,4 @@
-"""Says in a line each whether the origins of Withings exports can be read."""
+"""Says in a line each whether Withings' tokens are set, and whether the origins of Withings exports can be read."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ from ingestion.origins import check as origins
 
 
 def check(settings: Mapping[str, Any]) -> list[str]:
-    """One line per origin; none without origins."""
-    return origins.check("withings", settings)
+    """A line for the account, where its tokens are set, and one per origin. Signing in uses a token up, so only a run does."""
+    account = ["set: the WITHINGS_ tokens; signing in uses one up, so only a run does it."] if settings["tokens_withings"] else []
+    return [*account, *origins.check("withings", settings)]

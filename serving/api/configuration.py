@@ -7,6 +7,7 @@ import ipaddress
 from typing import NamedTuple
 
 from config.errors import SettingsError
+from config.remotes import their_api
 from config.settings import Settings
 
 SHORTEST_KEY = 16
@@ -27,14 +28,23 @@ class Configuration(NamedTuple):
     rate: int
     """Requests a minute for each key and address."""
     metrics_open: bool
+    key_name: str = "API_KEY"
+    """The setting that holds the keys, or would."""
 
 
 def configuration(settings: Settings, host: str | None = None, port: int | None = None) -> Configuration:
-    """`host` and `port` before the settings' own. SettingsError for a key that can be guessed, and for a network without a key."""
-    where = host or settings.api_host or "127.0.0.1"
-    keys = _keys(settings.api_key.get_secret_value() if settings.api_key else "")
+    """`host` and `port` before the settings' own. SettingsError for a key that can be guessed, and for a network without a key.
+
+    Where API_HOST is a web address, it and API_KEY are the source demo_api's: neither the place nor the key is ours
+    (docs/decisions/0017-two-apis.md).
+    """
+    theirs = bool(their_api(settings))
+    where = host or ("" if theirs else settings.api_host) or "127.0.0.1"
+    name = "SERVE_API_KEY" if settings.serve_api_key or theirs else "API_KEY"
+    given = settings.serve_api_key or (None if theirs else settings.api_key)
+    keys = _keys(name, given.get_secret_value() if given else "")
     if not keys and not is_loopback(where):
-        raise SettingsError("Without API_KEY the API is served on this machine only.", f"{_MAKE}, or leave API_HOST out.")
+        raise SettingsError(f"Without {name} the API is served on this machine only.", f"{_MAKE}, or serve it on 127.0.0.1.")
     names = {*_LOCAL, f"[{where}]" if ":" in where else where, *settings.api_allowed_hosts}
     return Configuration(
         where,
@@ -44,6 +54,7 @@ def configuration(settings: Settings, host: str | None = None, port: int | None 
         frozenset(name.lower() for name in names),
         settings.api_rate_limit,
         settings.metrics_open,
+        name,
     )
 
 
@@ -62,11 +73,11 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def _keys(text: str) -> tuple[bytes, ...]:
+def _keys(name: str, text: str) -> tuple[bytes, ...]:
     keys = [key.strip() for key in text.split(",") if key.strip()]
     if any(len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key for key in keys):
         raise SettingsError(
-            f"API_KEY holds a key of fewer than {SHORTEST_KEY} characters, or one with a space or a letter no header carries.",
+            f"{name} holds a key of fewer than {SHORTEST_KEY} characters, or one with a space or a letter no header carries.",
             _MAKE,
         )
     return tuple(digest(key) for key in keys)

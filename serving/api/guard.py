@@ -35,7 +35,9 @@ _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"
 _STRANGER = Refused(
     400, "host", "This server is not called by that name.", "Call it by a name it knows, or add the name to api_allowed_hosts."
 )
-_NO_KEYS = Refused(403, "no_key_set", "No API key is set, so nothing private is told.", "Set API_KEY and start the API again.")
+_NO_KEYS = Refused(
+    403, "no_key_set", "No API key is set, so nothing private is told.", "Set SERVE_API_KEY and start the API again."
+)
 _UNKNOWN = Refused(
     401,
     "unauthorized",

@@ -47,7 +47,7 @@ def serve(project: Project, host: str | None = None, port: int | None = None) ->
     name = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
     _tell(sys.stdout, f"The API is at http://{name}:{taken.getsockname()[1]}/ (Ctrl-C stops it).")
     if not wanted.keys:
-        _tell(sys.stderr, "No API_KEY is set: only / and /health answer.")
+        _tell(sys.stderr, f"No {wanted.key_name} is set: only / and /health answer.")
 
     def stop(*_: object) -> None:  # before the server listens to signals, and once more after: it raises again what it caught
         server.should_exit = True

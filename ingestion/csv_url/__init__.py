@@ -1,0 +1,1 @@
+"""A CSV of any header behind a web address, asked whether it changed before it is fetched."""

@@ -1,0 +1,1 @@
+"""A demo API of people, posts, comments and tasks, in the manner of jsonplaceholder."""

@@ -1,0 +1,1 @@
+"""Time entries of Toggl Track."""
