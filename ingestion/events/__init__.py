@@ -1,0 +1,1 @@
+"""Events as they arrive: bodies and stream records read into events, stored as objects by a Lambda function."""
