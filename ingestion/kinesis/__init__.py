@@ -1,0 +1,1 @@
+"""Events of a Kinesis stream, shard by shard; see `extract`, `records`, `check`."""

@@ -1,0 +1,32 @@
+"""Can the stream be read? Lists its shards; reads no record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import PDPError, SourceDenied, SourceUnavailable
+from ingestion.origins import check as origins
+
+
+def check(settings: Mapping[str, Any]) -> list[str]:
+    """One line per finding; see `ingestion.origins.check`."""
+    lines = origins.check("kinesis", settings)
+    return [*lines, _verdict(settings)] if settings["kinesis_stream"] else lines
+
+
+def _verdict(settings: Mapping[str, Any]) -> str:
+    from ingestion.kinesis.client import Kinesis
+
+    try:
+        stream = Kinesis(settings, waits=(0.2, 0.5))
+        _, kept_for = stream.about()
+        shards = stream.shards()
+    except SourceDenied as error:
+        return f"denied: {error}"
+    except SourceUnavailable as error:
+        return f"unreachable: {error}"
+    except PDPError as error:
+        return f"wrong settings: {error}"
+    open_ = sum(not shard.closed for shard in shards)
+    return f"ok: KINESIS_STREAM has {open_} open and {len(shards) - open_} closed shards; it keeps a record {kept_for / 3600:.0f} hours."
