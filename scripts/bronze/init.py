@@ -27,6 +27,10 @@ def answer(project: Project, options: Namespace) -> Answer:
     from warehouse.bronze.access.initialise import initialise
 
     made = initialise(for_bronze(project), SOURCES)
+    if any(node.stage == "silver" for node in project.pipeline.dag.nodes.values()):
+        from warehouse.silver.schema import initialise as initialise_silver
+
+        initialise_silver(for_bronze(project))
     following = [*([] if made.database == "embedded" else [_GRANT] if made.roles.complete else [_ASK]), _RUN]
     data: dict[str, Any] = {
         "database": made.database,

@@ -10,6 +10,8 @@ from scripts.answer import Answer
 from scripts.project import Project
 from scripts.words import counted, sized
 
+_SILVER = "silver.load"
+
 
 def problems(project: Project) -> list[str]:
     """Where the loaded rows disagree with the ledger, for every source whose load is in force."""
@@ -17,7 +19,8 @@ def problems(project: Project) -> list[str]:
         rows = (
             registry.db.execute(
                 "SELECT s.node, i.sha256 FROM node_state s JOIN attempt_input i ON i.attempt_id = s.attempt_id AND i.role = 'records' "
-                "WHERE s.node LIKE 'bronze.%'"
+                "WHERE s.node LIKE 'bronze.%' OR s.node = ?",
+                (_SILVER,),
             ).fetchall()
             if registry
             else []
@@ -25,9 +28,11 @@ def problems(project: Project) -> list[str]:
     if not rows:
         return []
     from warehouse.bronze.checking.status import verify
+    from warehouse.silver.checking import verify as verify_silver
 
+    expected = {node.partition(".")[2]: sha for node, sha in rows if node != _SILVER}
     try:
-        return verify(for_bronze(project), {node.partition(".")[2]: sha for node, sha in rows})
+        return verify(for_bronze(project), expected) + verify_silver(for_bronze(project), dict(rows).get(_SILVER))
     except WarehouseError as error:
         return [str(error)]
 
@@ -46,15 +51,29 @@ def answer(project: Project, options: Namespace) -> Answer:
             "dead_letters": 0,
             "loads": 0,
             "bytes": 0,
+            "silver": None,
         }
         return Answer(nothing, "There is no bronze database yet: python main.py")
-    data = read(for_bronze(project))
+    from warehouse.silver.checking import status as read_silver
+
+    silver = read_silver(for_bronze(project))
+    data = read(for_bronze(project)) | {"silver": silver}
     lines = [f"{'table':<28}{'rows':>12}{'size':>10}{'partitions':>12}{'dead letters':>14}{'newest':>12}  quality"]
     lines += [
         f"{t['table']:<28}{t['rows']:>12,}{sized(t['bytes']):>10}{t['partitions']:>12}{t['dead_letters']:>14,}{_fresh(t):>12}  {_notes(t)}"
         for t in data["tables"]
     ]
-    return Answer(data, "\n".join(lines))
+    return Answer(data, "\n".join([*lines, *(_silver(silver) if silver else [])]))
+
+
+def _silver(silver: dict[str, Any]) -> list[str]:
+    """What the unified records are of, and what the last load did."""
+    lines = ["", f"{silver['table']:<28}{silver['rows']:>12,}{sized(silver['bytes']):>10}"]
+    lines += [f"  {s['source']:<26}{s['records']:>12,}  {counted(s['deleted'], 'deleted one')}" for s in silver["sources"]]
+    for run in silver["runs"][:1]:
+        told = ("inserted", "updated", "unchanged", "deleted", "removed", "rejected")
+        lines.append(f"  last {run['action']}: {', '.join(f'{run[name]:,} {name}' for name in told)}, {run['seconds']:.1f} s")
+    return lines
 
 
 def _fresh(table: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ _CONNECT_SECONDS = 5
 _WAITS = (0.2, 0.6, 1.5)
 """Seconds before the next attempt."""
 _OLDEST = 150000
+_PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
 _SESSION = {
     "search_path": "public, pg_temp",  # nobody's temporary table or schema of his own comes before ours
     "default_transaction_isolation": "read committed",  # what a load sees after it has waited for its lock
@@ -43,6 +44,14 @@ _SESSION = {
 }
 _SET = "SELECT pg_catalog.set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)"
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+_SILVER = """
+SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = 'silver' AND c.relname IN ('runs', 'records') AND has_schema_privilege(n.oid, 'USAGE')
+  AND has_table_privilege(c.oid, 'SELECT') HAVING count(*) = 2
+"""
+_SILVER_LOAD = """
+SELECT 'silver', 'silver.records', file_hash, loader_version, environment = 'example' FROM silver.runs ORDER BY id DESC LIMIT 1
+"""
 _CAUSES = (
     (
         r"does not support SSL",
@@ -139,6 +148,7 @@ def all_loads(dsn: str) -> list[Load] | None:
 def _all_loads(session: Connection) -> list[Load]:
     try:
         found = session.execute("SELECT to_regclass('bronze_loads') IS NOT NULL").fetchone()
+        silver = session.execute(_SILVER_LOAD).fetchall() if session.execute(_SILVER).fetchall() else []
         if not found or not found[0]:
             return []
         rows = session.execute(
@@ -147,7 +157,7 @@ def _all_loads(session: Connection) -> list[Load]:
         ).fetchall()
     except psycopg.Error as error:
         raise refused(error) from None
-    return [(r[0], r[1], r[2], r[3], r[4]) for r in rows]
+    return [(r[0], r[1], r[2], r[3], r[4]) for r in (*rows, *silver)]
 
 
 def refused(error: psycopg.Error) -> WarehouseError:
@@ -162,6 +172,14 @@ def refused(error: psycopg.Error) -> WarehouseError:
         "25006": "The server is read-only (a replica?): point DATABASE_URL at the primary.",
     }
     return WarehouseError(f"PostgreSQL refused ({code}).", mends.get(code, "Run again; if it stays, look into the server's log."))
+
+
+def passing(error: psycopg.Error) -> bool:
+    """Worth the whole batch again: deadlock, serialization, lock timeout, server going or gone, connection lost."""
+    code = error.sqlstate
+    if code is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return code in _PASSING or code.startswith("08")
 
 
 def pause(seconds: float) -> None:

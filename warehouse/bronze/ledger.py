@@ -24,7 +24,7 @@ _SHARED = frozenset(
 """`bronze_<name>` of these are tables and views of all sources."""
 
 Load = tuple[str, str, str, str, bool]
-"""(source, table, sha256 of the artifact, loader version, is it example data)"""
+"""(source, table, sha256 of the artifact, loader version, is it example data); of silver only the newest one"""
 
 
 def source_of(records: str) -> str:
@@ -50,7 +50,11 @@ def holds(inputs: Mapping[str, Sequence[tuple[str, str, int | None]]], settings:
     Reads the settings `database`, `data_dir` and `environment`.
     """
     records, dead_letters = inputs["records"][0], inputs["dead_letters"][0]
-    wanted = wanted_loads(records[:2], dead_letters[:2], settings["environment"])
+    return are_loaded(wanted_loads(records[:2], dead_letters[:2], settings["environment"]), settings)
+
+
+def are_loaded(wanted: list[Load], settings: Mapping[str, Any]) -> bool:
+    """Are these loads in the database of `settings` (database, data_dir)? False also when it cannot be reached."""
     if settings["database"]:
         return _ask(wanted, settings)
     cluster = cluster_folder(settings["data_dir"])

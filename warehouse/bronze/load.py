@@ -20,7 +20,7 @@ from psycopg import sql
 from config.stage import File, Inputs, Outputs, Report
 from warehouse.bronze import schema
 from warehouse.bronze.access import roles
-from warehouse.bronze.connection import Connection, connect, exposed, pause, refused
+from warehouse.bronze.connection import Connection, connect, exposed, passing, pause, refused
 from warehouse.bronze.ledger import DEAD_LETTERS, LOADER_VERSION
 from warehouse.bronze.loading import artifacts, examples, records, reporting, staging
 from warehouse.bronze.loading import job as jobs
@@ -31,7 +31,6 @@ from warehouse.bronze.loading.letters import bring_in, settle
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 5
-_PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
 _LARGE = 20_000
 """Records from which on several sessions are worth their start."""
 _HELPERS = 2
@@ -60,7 +59,7 @@ def _run(job: Job, settings: Mapping[str, Any]) -> Report:
                 return reporting.report(job, counts, letters, unsafe=exposed(session))
         except psycopg.Error as error:
             # the whole batch again; a commit whose answer was lost is found in the ledger by its load_id
-            if attempt == _ATTEMPTS or not _passing(error):
+            if attempt == _ATTEMPTS or not passing(error):
                 raise refused(error) from error
             _log.info("The load of %s was interrupted (%s) and starts again.", job.source, error.sqlstate or "connection lost")
             pause(min(0.2 * 2**attempt, 3))
@@ -187,11 +186,3 @@ def _tidy(session: Connection, job: Job, counts: Counts) -> None:
         session.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(f"{job.table}_known")))
     if job.environment != examples.EXAMPLE:
         examples.sweep(session, job.source)
-
-
-def _passing(error: psycopg.Error) -> bool:
-    """Worth the whole batch again: deadlock, serialization, lock timeout, server going or gone, connection lost."""
-    code = error.sqlstate
-    if code is None:
-        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return code in _PASSING or code.startswith("08")

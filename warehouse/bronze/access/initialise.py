@@ -10,6 +10,7 @@ import psycopg
 from warehouse.bronze import schema
 from warehouse.bronze.access import roles
 from warehouse.bronze.connection import connect, is_embedded, refused
+from warehouse.silver import schema as silver
 
 
 class Made(NamedTuple):
@@ -42,6 +43,8 @@ def initialise(settings: Mapping[str, Any], sources: Iterable[str]) -> Made:
             new = schema.applied(session) - before
             changed = {name.partition("/")[0] for name in new}
             tables = schema.tables(session)
+            outcome = roles.set_up(session)
+            silver.hand_over(session)
             return Made(
                 "embedded" if is_embedded(settings) else "configured",
                 session.info.parameter_status("server_version") or "",
@@ -50,7 +53,7 @@ def initialise(settings: Mapping[str, Any], sources: Iterable[str]) -> Made:
                 [table for table in tables if table not in there],
                 [table for table in tables if table in there and table in changed],
                 [table for table in tables if table in there and table not in changed],
-                roles.set_up(session),
+                outcome,
             )
         except psycopg.Error as error:
             raise refused(error) from None

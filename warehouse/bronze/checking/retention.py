@@ -20,6 +20,7 @@ from warehouse.bronze.checking.reconcile import require_ledger
 from warehouse.bronze.checking.reconcile_statements import CHECKSUM
 from warehouse.bronze.checking.repair_statements import KNOWN_MISSING
 from warehouse.bronze.connection import Connection, connect, refused
+from warehouse.silver import erasing as silver
 
 _DUE = """
 SELECT source, month, partition_name, state = 'detached', table_bytes + index_bytes, first_loaded_at, last_loaded_at FROM bronze_catalog
@@ -87,6 +88,8 @@ def retire(settings: Mapping[str, Any], before: date, sources: Sequence[str] = (
                 months = _due(session, source, before, drop=drop)
                 for month in months:
                     _take_out(session, month, drop=drop)
+                if months:
+                    silver.retire(session)
             gone += months
         return gone
 
@@ -111,6 +114,7 @@ def restore(settings: Mapping[str, Any], month: date, sources: Sequence[str] = (
                     session.execute("SELECT bronze_attach_month(%s, %s, %s)", (source, each.month, each.table))
                     session.execute(_RESTORED, (source, each.month))
                 if found:
+                    silver.bring_back(session)
                     known = {"table": sql.Identifier(f"bronze_{source}"), "known": sql.Identifier(f"bronze_{source}_known")}
                     session.execute(sql.SQL(KNOWN_MISSING).format(**known))
             back += found
