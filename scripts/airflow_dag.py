@@ -21,7 +21,7 @@ _TEMPLATE = Path(__file__).with_name("airflow_dag.txt")
 
 def text() -> str:
     """The DAG file's text; the same for the same nodes."""
-    dag = Dag(nodes(SOURCES, [name for name, source in SOURCES.items() if source.live]), STAGES)
+    dag = Dag(nodes(SOURCES, [name for name, s in SOURCES.items() if s.live or s.rest or s.tokens]), STAGES)
     stages = [stage for stage in dag.stages if any(n.stage == stage for n in dag.nodes.values())]
     lines = [_stage(dag, stage) for stage in stages]
     return _TEMPLATE.read_text(encoding="utf-8").replace("    # STAGES\n", "".join(lines))

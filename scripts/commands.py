@@ -39,6 +39,7 @@ ANSWERS = {
     "audit": "scripts.audit:audit",
     "source": "scripts.sources:answer",
     "bronze": "scripts.bronze.commands:answer",
+    "cdc": "scripts.cdc:answer",
     "dlq": "scripts.dlq:answer",
     "serve": "scripts.serve:serve",
     "state": "scripts.state.commands:answer",
@@ -51,6 +52,7 @@ ANSWERS = {
 BEFORE = {
     "doctor": "scripts.doctor.examination:doctor",
     "mock": "scripts.mock.command:mock",
+    "events": "scripts.event_stream.command:events",
     "restore": "scripts.backup.command:restore",
     "help": "scripts.commandline.help:shown",
     "completion": "scripts.commandline.completion:completion",
@@ -151,7 +153,8 @@ def _execute(project: Project, selection: Selection, options: argparse.Namespace
     from scripts import summary
 
     run = through_engine(project, selection, options)
-    print(json.dumps(summary.as_json(run)) if options.json else summary.text(run, project, not options.stateless))
+    stays, named = not options.stateless, bool(options.sources)
+    print(json.dumps(summary.as_json(run)) if options.json else summary.text(run, project, stays, named))
     return 1 if run.status == "failed" else 0
 
 
@@ -264,7 +267,7 @@ def asked_for(project: Project, options: argparse.Namespace) -> Selection:
 def _refuse_misplaced(options: argparse.Namespace) -> None:
     """A command that does not come first, or is misspelt, is not a source that is not there."""
     for name in options.sources:
-        if name in ANSWERS or name in BEFORE:
+        if (name in ANSWERS or name in BEFORE) and name not in SOURCES:
             raise UsageError(f"{name!r} is a command, and a command comes first.", f"Write: python main.py {name} …")
         if name not in SOURCES and options.command == "run" and not options.dry_run:
             from pipeline.answers.lineage import closest

@@ -33,6 +33,7 @@ COMMANDS = {
     "audit": "what was erased, exported, saved, restored and signed in to",
     "source": "which sources there are; whether they can be read",
     "bronze": "the bronze database: init, its tables, psql, backup, restore, upgrade",
+    "cdc": "the slot in a PostgreSQL whose changes are read: made, dropped, looked at",
     "dlq": "dead letters: what was refused; tried again after a fix",
     "serve": "the dashboard, or the read API",
     "state": "the state kept elsewhere: pull, push, show, verify, gc, rotate, unlock; any command with it",
@@ -40,6 +41,7 @@ COMMANDS = {
     "alerts": "what is not as it should be, and who was told; test tries every channel",
     "export": "everything of a person as files: raw, tables, FHIR, Open mHealth, with a manifest",
     "doctor": "whether this installation is sound; every problem with its mend",
+    "events": "a mock API's events, the Lambda function that stores them, run on this machine",
     "mock": "exports of an invented person, in the vendors' own layouts, to try everything with",
     "completion": "completion of commands and options for bash, zsh or fish",
     "help": "a command's manual page",
@@ -65,14 +67,16 @@ _OPTIONS = {
     "backup": "scripts.commandline.privacy:backup",
     "restore": "scripts.commandline.privacy:restore",
     "audit": "scripts.commandline.privacy:audit",
-    "source": "scripts.commandline.serving:source",
+    "source": "scripts.commandline.sources:source",
     "bronze": "scripts.commandline.bronze:bronze",
+    "cdc": "scripts.commandline.cdc:cdc",
     "dlq": "scripts.commandline.dlq:dlq",
     "serve": "scripts.commandline.serving:serve",
     "state": "scripts.commandline.state:state",
     "alerts": "scripts.commandline.serving:alerts",
     "export": "scripts.commandline.export:export",
     "doctor": "scripts.commandline.upkeep:doctor",
+    "events": "scripts.commandline.events:events",
     "mock": "scripts.commandline.upkeep:mock",
     "completion": "scripts.commandline.upkeep:completion",
     "help": "scripts.commandline.upkeep:manual",
@@ -84,13 +88,18 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line as options; its first word, flags aside, may name a command. Ends the program on a wrong one, with 2."""
     arguments = list(argv)
     at, command = next(((n, a) for n, a in enumerate(arguments) if a not in FLAGS), (0, "run"))
-    if command in COMMANDS:
+    if command in COMMANDS and not _is_source(command, arguments[at + 1 :]):
         del arguments[at]
     else:
         command = "run"
     parsed = parser_of(command).parse_args(arguments)
     parsed.typed = arguments
     return parsed
+
+
+def _is_source(command: str, rest: Sequence[str]) -> bool:
+    """Whether a word that names a command and a source is meant as the source: no action of the command follows."""
+    return command == "cdc" and not {"create", "drop", "status", "-h", "--help"} & set(rest)
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:

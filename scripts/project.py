@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from config.errors import SettingsError, UsageError
 from config.snapshot import NodeSettings, node_settings
-from config.sources import SOURCES, Source, is_live
+from config.sources import SOURCES, Source, hint, is_live
 from pipeline import Pipeline, Selection
 from pipeline.listing import below
 from pipeline.node import Node
@@ -37,6 +37,8 @@ class Project(NamedTuple):
     """Running on the shipped examples, because there is nothing else to read."""
     strays: list[str]
     """Folders of the inbox that hold files and are no source's; '' for files in the inbox itself."""
+    undeclared: Sequence[str] = ()
+    """Sources that have brought something once and whose declaration is gone."""
 
     @property
     def data_dir(self) -> str:
@@ -48,7 +50,7 @@ class Project(NamedTuple):
             if name not in SOURCES:
                 raise UsageError(f"There is no source named {name!r}.", f"Sources are: {', '.join(SOURCES)}.")
             if name not in self.sources:
-                raise UsageError(f"{name} has nothing to read.", f"To switch it on, {SOURCES[name].hint}.")
+                raise UsageError(f"{name} has nothing to read.", f"To switch it on, {hint(name, self.settings)}.")
         held = [f"ingestion.{s}.extract" for s in self.frozen]
         for node in self.pipeline.dag.nodes.values() if names else []:
             owner = next((s for s in self.sources if s in node.name.split(".")), None)
@@ -71,11 +73,17 @@ def open_project(root: str = ROOT) -> Project:
     strays = _strays(data_dir)
     brought, example = _brought(data_dir)
     sources = [s for s in SOURCES if s in dropped or s in live or (s in brought and s not in example)]
+    undeclared = sorted(brought - example - SOURCES.keys())
     if sources:
         frozen = [s for s in sources if s not in dropped and s not in live]
         left_out = [s for s in SOURCES.values() if s.name not in sources]
         pipeline = Pipeline(
-            nodes(sources, live, sealed=bool(settings["state_key_id"])),
+            nodes(
+                sources,
+                live,
+                sealed=bool(settings["state_key_id"]),
+                unified=[s for s in sources if settings[f"unify_{s}"]],
+            ),
             data_dir,
             settings,
             STAGES,
@@ -84,9 +92,9 @@ def open_project(root: str = ROOT) -> Project:
         )
         if example:
             pipeline.forget(lambda _: True)
-        return Project(pipeline, settings, sources, frozen, left_out, examples=False, strays=strays)
+        return Project(pipeline, settings, sources, frozen, left_out, False, strays, undeclared)
     settings = node_settings(root, [os.path.join(root, "examples", "settings.yaml"), *files])
-    return example_project(settings, data_dir, root, strays)
+    return example_project(settings, data_dir, root, strays)._replace(undeclared=undeclared)
 
 
 def example_project(settings: NodeSettings, data_dir: str, root: str, strays: list[str]) -> Project:

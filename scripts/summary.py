@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from config.sources import SOURCES
+from config.sources import SOURCES, hint
 from config.stage import Finding
 from pipeline.outcome import Outcome, Run
 from scripts.looks import printable
@@ -42,10 +42,11 @@ def as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def text(run: Run, project: Project, stays: bool = True) -> str:
+def text(run: Run, project: Project, stays: bool = True, named: bool = False) -> str:
     """The summary. What a node refused is told when it ran, not again when its outputs are found to stand.
 
-    `stays`: the data directory is there afterwards, and so are the places to look at.
+    `stays`: the data directory is there afterwards, and so are the places to look at. `named`: only some sources were asked for; nobody
+    need hear of the others.
     """
     lines = [_headline(run, project), *_failures(run.outcomes)]
     if any(o.action in {"ran", "restored"} for o in run.outcomes):
@@ -53,7 +54,10 @@ def text(run: Run, project: Project, stays: bool = True) -> str:
         lines += _unusual(run, project)
     lines += [*_warnings(run.outcomes), *_misses(run.outcomes)]
     lines += [f"  ! {_stray(name)}" for name in project.strays]
-    lines += ["", *_places(project), *_advice(run, project)] if stays else ["", "  Ask it: python main.py state with -- status"]
+    lines += [f"  ! {_undeclared(name)}" for name in project.undeclared]
+    lines += (
+        ["", *_places(project), *_advice(run, project, named)] if stays else ["", "  Ask it: python main.py state with -- status"]
+    )
     return "\n".join(lines)
 
 
@@ -121,7 +125,7 @@ def _kept(outcome: Outcome, project: Project) -> list[str]:
     if outcome.stage == "bronze":
         return ["in bronze_dead_letters"]
     names = [a.name for a in outcome.outputs]
-    files = [n for n in names if n.endswith(".rejected.parquet")] or sorted(
+    files = [n for n in names if n.endswith((".rejected.parquet", "/rejected.parquet"))] or sorted(
         (n for n in names if n.startswith("records/")), key=len
     )
     return [f"in {' and '.join(_short(os.path.join(project.data_dir, n)) for n in files)}"] if files else []
@@ -179,6 +183,12 @@ def _is_miss(finding: Mapping[str, Any]) -> bool:
     return str(finding.get("code", "")).startswith("below_sla_")
 
 
+def _undeclared(name: str) -> str:
+    """What a source has brought whose declaration is gone."""
+    again = f"Bring {name}.yaml back; to forget it for good, with `paused: true`, then: {command()} erase --source {name}"
+    return f"{name} is declared no more: what it has brought is here still and counts for nothing. {again}"
+
+
 def _stray(folder: str) -> str:
     """A folder of the inbox that nobody reads; '' is the inbox itself. Its files are not named."""
     if not folder:
@@ -203,11 +213,11 @@ def _places(project: Project) -> list[str]:
     return lines
 
 
-def _advice(run: Run, project: Project) -> list[str]:
+def _advice(run: Run, project: Project, named: bool) -> list[str]:
     lines = [""]
     if project.examples:
         lines.append("  These are synthetic examples. To see your own data, drop an export into the inbox and run again:")
-    lines += [f"  {source.name} is left out: {source.hint}." for source in project.left_out]
+    lines += [f"  {source.name} is left out: {hint(source.name, project.settings)}." for source in project.left_out if not named]
     if project.examples:
         lines += [f"    {_short(os.path.join(project.data_dir, 'inbox', name))}/" for name in SOURCES]
     if not project.examples and project.settings["timezone"] == "UTC":

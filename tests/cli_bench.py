@@ -23,13 +23,19 @@ _NOT_OURS = {
     "PG_HOST",
     "TIMEZONE",
     "PDP_SETTINGS",
+    "PDP_REST_SOURCES",
     "STATE_KEY",
     "STATE_URL",
     "STATE_KEY_FILE",
     "API_KEY",
     "API_HOST",
     "API_PORT",
+    "CSV_URL",
     "DATA_DIR",
+    "GARMIN_TOKENS",
+    "SERVE_API_KEY",
+    "TOGGL_API_TOKEN",
+    "WITHINGS_REFRESH_TOKEN",
 }
 
 

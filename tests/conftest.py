@@ -1,6 +1,7 @@
 """Property-based tests draw the same examples on every machine and every day; a new seed is a deliberate act."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,8 @@ settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
 
 LONGEST = (
+    "test_terraform.py",
+    "test_connectors.py",
     "test_erase.py",
     "test_docs_commands.py",
     "test_gold_from_bronze.py",
@@ -65,3 +68,11 @@ def umask_of_its_own() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def main_module_of_its_own() -> Iterator[None]:
+    """Streamlit's AppTest leaves its script as the main module, which a process started later would run."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before

@@ -328,6 +328,7 @@ def test_every_answer_is_as_the_document_says(project: Project, mode: str, capsy
         @drawing(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @hypothesis.given(case=operation.as_strategy(generation_mode=MODES[mode]))
         def drawn(case: Any) -> None:
+            hypothesis.assume(not any(value in ([], {}) for value in (case.query or {}).values()))  # sent as nothing at all
             response = case.call_and_validate(base_url="http://localhost", headers=WITH_KEY, checks=CHECKED)
             cases[f"{case.path} {response.status_code}"] += 1
 

@@ -182,4 +182,6 @@ def test_the_command_shows_it_as_a_table(tmp_path: Path) -> None:
     assert head.split() == ["table", "rows", "size", "partitions", "dead", "letters", "newest", "quality"]
     assert line.split()[:2] == ["bronze_bp_csv", "1"]
     assert " d ago" in line
-    assert {"database", "server_version", "tables", "rows", "dead_letters", "loads", "bytes"} == set(cli.json("bronze", "status"))
+    assert {"database", "server_version", "tables", "rows", "dead_letters", "loads", "bytes", "silver"} == set(
+        cli.json("bronze", "status")
+    )

@@ -21,6 +21,9 @@ ELSEWHERE = {
     r"bronze upgrade": "tests/test_bronze_upgrade.py",
     r"bronze init --sql": "tests/test_bronze_roles.py",
     r"my_scale|trace 2025-03-01 weight": "tests/test_docs_extend.py",
+    r"cdc (create|status|drop)": "tests/test_cdc.py",
+    r"events (run-lambda|count|send --to (http|kinesis))": "tests/test_events_docs.py",
+    r".*(\bheart\b|max_hr|avg_hr)": "tests/test_connectors.py",
     r"--schedule (?!.*--dry-run)": "tests/test_schedule.py",
 }
 """What starts something that stays, asks at a terminal or needs a machine of its own, and the tests that prove it."""

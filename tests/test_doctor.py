@@ -145,13 +145,13 @@ def test_a_key_others_can_read_is_told(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "secret", ["DATABASE_URL", "GOOGLE_CREDENTIALS_BASE64", "API_KEY", "STATE_KEY", "DASHBOARD_PASSWORD_HASH"]
 )
-def test_no_secret_is_told(data: Path, secret: str) -> None:
+def test_no_secret_is_told(data: Path, tmp_path: Path, secret: str) -> None:
     value = NOBODY if secret == "DATABASE_URL" else "CANARY" * 4
     done = Cli(data)(
-        "doctor", **{secret: value}, GOOGLE_SHEETS_BP_ID="CANARYCANARYCANARY", API_HOST="0.0.0.0", STATE_URL="CANARY/x"
+        "doctor", **{secret: value}, GOOGLE_SHEETS_BP_ID="CANARYCANARYCANARY", API_HOST="0.0.0.0", STATE_URL=f"{tmp_path}/CANARY"
     )
     assert done.returncode == 1
-    assert "CANARY" not in (done.stdout + done.stderr).replace("STATE_URL=CANARY", "")
+    assert "CANARY" not in (done.stdout + done.stderr).replace(f"STATE_URL={tmp_path}/CANARY", "")
 
 
 def test_a_clock_that_was_set_back_is_told(data: Path) -> None:

@@ -193,7 +193,7 @@ def test_a_source_with_an_origin_is_live_and_its_extract_asks_for_the_fingerprin
     settings = {"origins_bp_csv": ["s3://b"], "origins_mi_fitness": [], "mi_band_drive_folder_id": None}
     assert is_live("bp_csv", settings)
     assert not is_live("mi_fitness", settings)
-    for name in SOURCES:
+    for name in (name for name, source in SOURCES.items() if not source.rest):
         extract = next(node for node in nodes([name], [name]) if node.name.endswith("extract"))
         assert extract.remote == f"ingestion.{name}.extract:fingerprint"
         assert {f"origins_{name}", "google_api_endpoint"} <= set(extract.settings)
@@ -201,6 +201,15 @@ def test_a_source_with_an_origin_is_live_and_its_extract_asks_for_the_fingerprin
 
 
 # ── web addresses ───────────────────────────────────────────────────────────
+
+
+def test_a_source_that_is_read_by_its_api_has_no_origins(tmp_path: Path) -> None:
+    from config.settings import load
+
+    wrong = tmp_path / "settings.yaml"
+    wrong.write_text("origins: {toggl: ['https://cloud.example.org/export.zip']}\n")
+    with pytest.raises(SettingsError, match="read by its API"):
+        load([wrong], tmp_path / ".env")
 
 
 def test_a_file_behind_an_address_becomes_a_raw_artifact_with_its_call(tmp_path: Path, web: FakeWeb) -> None:

@@ -176,7 +176,7 @@ def test_a_held_mapped_node_offers_what_it_has(project: Project) -> None:
     [
         ({"outputs": {"out": "one.txt"}}, "not every side"),
         ({"each": "absent"}, "not every side"),
-        ({"remote": "stage:double"}, "a remote or a sink"),
+        ({"remote": "stage:double"}, "a remote, a sink or pages"),
         ({"name": "a[b]"}, "bracket"),
     ],
 )

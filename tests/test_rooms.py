@@ -60,7 +60,7 @@ def test_the_engine_knows_no_data_library_and_no_service() -> None:
         assert not imports(path) & FOREIGN_TO_PIPELINE, path
 
 
-ROOM_LINES = {".": 2_750, "code": 1_300, "execution": 1_000, "answers": 1_200, "upkeep": 900}
+ROOM_LINES = {".": 3_150, "code": 1_300, "execution": 1_250, "answers": 1_200, "upkeep": 950}
 """Lines of code at most: deciding and committing; reading source; running a node; answering questions; removing, taking
 over, travelling to other machines and merging with theirs."""
 
@@ -132,9 +132,10 @@ def test_every_declared_function_exists() -> None:
 def test_every_source_folder_looks_the_same() -> None:
     from config.sources import SOURCES
 
-    for name in SOURCES:
+    for name, source in SOURCES.items():
         present = {p.name for p in (REPO / "ingestion" / name).iterdir()}
-        assert {"__init__.py", "extract.py", "records.py", "schema.json", "check.py"} <= present, name
+        whole = {"extract.py", "records.py", "schema.json", "check.py"}
+        assert {"__init__.py"} | ({"api.py"} if source.rest else whole) <= present, name
 
 
 def test_no_stage_has_code_that_cannot_be_followed(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ DESCRIPTIONS: dict[str, tuple[str, ...]] = {
     "": (
         (
             "Runs what has to run, and nothing else: a step runs if its data, the code it can reach, the settings it declares or the "
-            "libraries it uses have changed. Stages: ingestion, normalization, validation, merge, bronze, gold."
+            "libraries it uses have changed. Stages: ingestion, normalization, validation, merge, bronze, silver, gold."
         ),
         (
             "Whatever lies in the inbox is read, and every source whose settings are complete. With nothing to read, the shipped "
@@ -69,10 +69,19 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "verify": (("verify", "every byte against the registry, every bronze row against the ledger"),),
     "accept": (('accept merge.daily_metrics --reason "only a log line"', "its outputs stand as they are"),),
     "gc": (("gc --keep 3 --dry-run", "what superseded versions take"),),
-    "source": (
-        ("source list", "which there are"),
-        ("source check google_sheets", "whether it can be read"),
+    "source list": (("source list", "which there are"),),
+    "source check": (("source check google_sheets", "whether it can be read"),),
+    "source discover": (("source discover demo_api", "its lists and their fields"),),
+    "source preview": (
         ("source preview mi_fitness export.zip", "what an export holds, what is not read of it, what has changed"),
+        ("source preview demo_api", "what an API's first pages would give"),
+    ),
+    "source add": (
+        ("source add heart --url https://api.example/v1/heart --auth bearer:HEART_TOKEN", "a new API, its token in HEART_TOKEN"),
+    ),
+    "source state": (
+        ("source state show demo_api", "where each of its streams goes on"),
+        ("source state reset demo_api posts", "fetch one of them from the beginning"),
     ),
     "bronze init": (("bronze init --sql", "what an administrator runs to make the roles"),),
     "bronze status": (("bronze status", "tables, rows, freshness, quality"),),
@@ -82,6 +91,9 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "bronze backup": (("bronze backup bronze.dump", "the whole database in one file"),),
     "bronze restore": (("bronze restore bronze.dump", "bring it back"),),
     "bronze upgrade": (("bronze upgrade", "to the installed version of PostgreSQL"),),
+    "cdc create": (("cdc create", "before the first run, and after CDC_TABLES has changed"),),
+    "cdc drop": (("cdc drop", "when the source is no longer read"),),
+    "cdc status": (("cdc status", "how much log is kept for us"),),
     "dlq list": (("dlq list", "what was refused, and why"),),
     "dlq show": (("dlq show 7", "all that is known of one, without its bytes"),),
     "dlq replay": (("dlq replay mi_fitness", "try again after a fix"),),
@@ -95,6 +107,15 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("doctor --offline --json", "ask nobody, answer in JSON"),
     ),
     "mock": (("mock", "a year, below mock/"), ("mock --out try --days 30 --seed 11", "another person's month")),
+    "events send": (
+        ("events send --to events.ndjson --bad 0.02 --seed 11", "a thousand events in a file, twenty of them broken"),
+    ),
+    "events build-lambda": (("events build-lambda --out build/events.zip", "what infra/terraform deploys"),),
+    "events run-lambda": (
+        ("events run-lambda --bucket my-events --port 8800", "events by POST, stored in the bucket"),
+        ("events run-lambda --bucket my-events --kinesis my-stream --until-idle", "a stream read to its end"),
+    ),
+    "events count": (("events count --bucket my-events", "how many events there are, and rejected pieces"),),
     "completion": (
         ("completion bash", "> ~/.local/share/bash-completion/completions/pdp"),
         ("completion zsh", "> a file _pdp in a folder of $fpath"),

@@ -1,18 +1,10 @@
-"""Options of what reads sources, serves and watches."""
+"""Options of what serves and watches."""
 
 from __future__ import annotations
 
 import argparse
 
 from scripts.commandline.kinds import positive
-
-
-def source(parser: argparse.ArgumentParser) -> None:
-    """What to do with which sources."""
-    parser.add_argument("action", choices=("list", "check", "preview"))
-    parser.add_argument(
-        "sources", nargs="*", metavar="NAME", help="only these sources; preview: one source, then files or folders"
-    )
 
 
 def serve(parser: argparse.ArgumentParser) -> None:

@@ -140,7 +140,8 @@ def _fetch(fetched: _Told | None) -> str:
     if fetched is None:
         return "–"
     origin = fetched["from"]
-    whence = origin["file"] if origin["kind"] == "inbox" else f"{origin['remote']}, live, fingerprint {origin['fingerprint']}"
+    seen = f", fingerprint {origin['fingerprint']}" if origin.get("fingerprint") else ""
+    whence = origin["file"] if origin["kind"] == "inbox" else f"{origin['remote']}, live{seen}"
     return f"{_short_time(fetched['at'])} from {whence} by {fetched['node']} in run {fetched['run_id'][:8]}"
 
 
