@@ -45,6 +45,11 @@ class Source(NamedTuple):
     unify: Unify | None = None
     """How its records become unified ones; without it they do not."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it has no exports a person would drop: an API, a stream, a database."""
+        return bool(self.rest or (self.live and self.pages))
+
 
 _EVENT = Mapped("=metric", "value", "ts_utc", "=unit", "offset_s", "device")
 """What an event (`config.events`) measures."""

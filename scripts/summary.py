@@ -219,7 +219,9 @@ def _advice(run: Run, project: Project, named: bool) -> list[str]:
         lines.append("  These are synthetic examples. To see your own data, drop an export into the inbox and run again:")
     lines += [f"  {source.name} is left out: {hint(source.name, project.settings)}." for source in project.left_out if not named]
     if project.examples:
-        lines += [f"    {_short(os.path.join(project.data_dir, 'inbox', name))}/" for name in SOURCES]
+        exporting = [source.name for source in SOURCES.values() if not source.is_remote]
+        lines += [f"    {_short(os.path.join(project.data_dir, 'inbox', name))}/" for name in exporting]
+        lines.append(f"  An API, a stream, a database: {command()} source list · source add")
     if not project.examples and project.settings["timezone"] == "UTC":
         lines.append("  Days are counted in UTC. Set TIMEZONE to where you live, for example TIMEZONE=Europe/Warsaw.")
     if run.status == "failed":

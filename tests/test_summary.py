@@ -129,3 +129,14 @@ def test_a_relative_settings_file_is_found_from_the_working_directory(monkeypatc
     (tmp_path / "inbox/bp_csv/x.csv").write_text("x")
     monkeypatch.chdir(tmp_path)
     assert open_project().settings["timezone"] == "Asia/Tokyo"
+
+
+def test_over_the_examples_only_sources_with_exports_are_named_as_folders_to_drop_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    told = said(open_project(), outcome("merge.daily_metrics"))
+    folders = {line.strip().rstrip("/").rpartition("/")[2] for line in told.splitlines() if line.strip().endswith("/")}
+    assert {"mi_fitness", "csv_url", "withings", "garmin"} <= folders
+    assert not folders & {"demo_api", "toggl", "s3_events", "kinesis", "cdc"}
+    assert "source add" in told
