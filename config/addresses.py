@@ -22,6 +22,11 @@ def on_this_machine(host: str) -> bool:
         return False
 
 
+def is_local_database(host: str) -> bool:
+    """Whether a host of a PostgreSQL connection is this machine: none, a socket's folder, or its loopback."""
+    return not host or host[0] in "/@" or on_this_machine(host.lower())
+
+
 def web_address(text: str) -> str:
     """The address as it was given; ValueError says what is wrong with it. A password or key in it would end up in logs."""
     try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config.errors import PDPError, SourceDenied, SourceUnavailable
+from config.errors import PDPError
 from ingestion.origins import check as origins
+from ingestion.verdicts import verdict
 
 
 def check(settings: Mapping[str, Any]) -> list[str]:
@@ -18,12 +19,8 @@ def check(settings: Mapping[str, Any]) -> list[str]:
 def _verdict(settings: Mapping[str, Any]) -> str:
     try:
         return _looked(settings)
-    except SourceDenied as error:
-        return f"denied: {error}"
-    except SourceUnavailable as error:
-        return f"unreachable: {error}"
     except PDPError as error:
-        return f"wrong settings: {error}"
+        return verdict(error)
 
 
 def _looked(settings: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import select
 import time
@@ -13,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import conninfo, pq
 
+from config.addresses import is_local_database
 from config.errors import PDPError, SettingsError, SourceDenied, SourceUnavailable
 from ingestion.cdc.values import SESSION
 
@@ -110,18 +110,9 @@ def _address(settings: Mapping[str, Any]) -> str:
         "client_encoding": "utf8",
     }
     hosts = str(given.get("hostaddr") or given.get("host") or "").split(",")
-    if not given.keys() & {"sslmode", "service", "sslrootcert"} and not all(map(_is_local, hosts)):
+    if not given.keys() & {"sslmode", "service", "sslrootcert"} and not all(map(is_local_database, hosts)):
         wanted["sslmode"] = "require"
     return conninfo.make_conninfo(**{**wanted, **given})
-
-
-def _is_local(host: str) -> bool:
-    if not host or host[0] in "/@" or host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 _ANEW = "Make it anew with: python main.py cdc create. The next run takes a new snapshot."

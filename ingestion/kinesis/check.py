@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config.errors import PDPError, SourceDenied, SourceUnavailable
+from config.errors import PDPError
 from ingestion.origins import check as origins
+from ingestion.verdicts import verdict
 
 
 def check(settings: Mapping[str, Any]) -> list[str]:
@@ -22,11 +23,7 @@ def _verdict(settings: Mapping[str, Any]) -> str:
         stream = Kinesis(settings, waits=(0.2, 0.5))
         _, kept_for = stream.about()
         shards = stream.shards()
-    except SourceDenied as error:
-        return f"denied: {error}"
-    except SourceUnavailable as error:
-        return f"unreachable: {error}"
     except PDPError as error:
-        return f"wrong settings: {error}"
+        return verdict(error)
     open_ = sum(not shard.closed for shard in shards)
     return f"ok: KINESIS_STREAM has {open_} open and {len(shards) - open_} closed shards; it keeps a record {kept_for / 3600:.0f} hours."

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config.errors import PDPError, SourceDenied, SourceUnavailable
+from config.errors import PDPError
 from ingestion.origins.extraction import count
+from ingestion.verdicts import verdict
 
 _PLACES = {"drive": "a Drive folder", "url": "a web address", "s3": "S3", "gs": "Google Cloud Storage", "az": "Azure"}
 
@@ -19,10 +20,6 @@ def check(source: str, settings: Mapping[str, Any]) -> list[str]:
 def _verdict(name: str, text: str, settings: Mapping[str, Any]) -> str:
     try:
         kind, files = count(text, settings)
-    except SourceDenied as error:
-        return f"denied: {name}: {error}"
-    except SourceUnavailable as error:
-        return f"unreachable: {name}: {error}"
     except PDPError as error:
-        return f"wrong settings: {name}: {error}"
+        return verdict(error, name)
     return f"ok: {name}, {_PLACES[kind]}, holds {files} files." if files else f"empty: {name}, {_PLACES[kind]}, holds no file."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from config.errors import PDPError, SourceDenied, SourceUnavailable
+from config.errors import PDPError
 from config.origins import origin
 from ingestion.origins import check as origins
+from ingestion.verdicts import verdict
 
 
 def check(settings: Mapping[str, Any]) -> list[str]:
@@ -22,10 +23,6 @@ def _verdict(settings: Mapping[str, Any]) -> str:
 
     try:
         found = sum(thing.name.endswith(SUFFIX) for thing in listed(origin(settings["s3_events_url"]), settings))
-    except SourceDenied as error:
-        return f"denied: {error}"
-    except SourceUnavailable as error:
-        return f"unreachable: {error}"
     except PDPError as error:
-        return f"wrong settings: {error}"
+        return verdict(error)
     return f"ok: S3_EVENTS_URL holds {found} objects of events." if found else "empty: S3_EVENTS_URL holds no Parquet object yet."

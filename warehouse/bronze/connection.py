@@ -20,6 +20,7 @@ import psycopg
 from psycopg import conninfo, pq, sql
 from psycopg.rows import TupleRow
 
+from config.addresses import is_local_database
 from config.errors import WarehouseError
 from warehouse.bronze.embedded import server
 from warehouse.bronze.ledger import Load
@@ -227,17 +228,7 @@ def _encryption(given: Mapping[str, Any]) -> dict[str, str]:
         return {}  # libpq makes it verify-full, and takes nothing weaker
     ambient = {o.keyword.decode(): (o.val or b"").decode() for o in pq.Conninfo.get_defaults()}
     hosts = given.get("hostaddr") or given.get("host") or ambient.get("hostaddr") or ambient.get("host") or ""
-    return {} if all(_local(host) for host in str(hosts).split(",")) else {"sslmode": "require"}
-
-
-def _local(host: str) -> bool:
-    """A socket's folder, or an address of this machine's loopback."""
-    if not host or host[0] in "/@" or host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return {} if all(map(is_local_database, str(hosts).split(","))) else {"sslmode": "require"}
 
 
 def _unreachable(said: str) -> tuple[WarehouseError, bool]:

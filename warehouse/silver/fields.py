@@ -135,7 +135,7 @@ class Reader:
 
 def _storable(text: str, longest: int) -> str | None:
     """None for an empty text. A NUL and half a surrogate pair are what PostgreSQL and Parquet cannot hold."""
-    if "\0" in text or not (text.isascii() or _is_utf8(text)):
+    if "\0" in text or not (text.isascii() or is_utf8(text)):
         raise _FaultError("unstorable")
     size = len(text.encode()) if longest == LONGEST_ID else len(text)
     if size > longest:
@@ -143,7 +143,8 @@ def _storable(text: str, longest: int) -> str | None:
     return text or None
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Whether a text has bytes: half a surrogate pair has none."""
     try:
         text.encode()
     except UnicodeEncodeError:

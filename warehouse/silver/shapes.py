@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from warehouse.silver.fields import is_utf8
+
 KEYS = 100
 """Keys an object may have over all records; one with more is no object but a map from days, names or ids, and stays JSON."""
 COLUMNS, TABLES = 1_000, 100
@@ -51,7 +53,7 @@ def kind_of(value: Any) -> str:
     if not isinstance(value, str):
         return JSON
     if not value.isascii():
-        return TEXT if _is_utf8(value) else JSON
+        return TEXT if is_utf8(value) else JSON
     return _kind_of_text(value)
 
 
@@ -146,11 +148,3 @@ def _kind_of_text(text: str) -> str:
     except ValueError:
         return TEXT
     return TEXT
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
